@@ -1,0 +1,26 @@
+"""One row of a results table: a recipe and the figures that it is held against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One row of a results table.
+
+    table: the table it belongs to. metrics: which of a record's metrics are shown, each with its
+    published value or None. source: where the published values stand. select: arms of one table
+    with the same `select` differ in a setting (`setting`) that validation chooses.
+    """
+
+    notebook: int
+    table: str
+    name: str
+    recipe: Recipe
+    metrics: Mapping[str, float | None] = field(default_factory=lambda: {"test_errors": None})
+    source: str = ""
+    select: str = ""
+    setting: str = ""
+    keep_logits: bool = False

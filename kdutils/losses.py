@@ -1,0 +1,97 @@
+"""What a student is asked to match: pure functions of tensors.
+
+In: logits [B, classes], probabilities or labels. Out: a scalar, the mean over the batch.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def check_temperature(temperature: float) -> None:
+    """ValueError unless the temperature is a finite number above 0."""
+    if not (isinstance(temperature, int | float) and 0 < temperature < math.inf):
+        raise ValueError(
+            f"temperature = {temperature!r} must be a finite number above 0, such as 1, 4 or 20."
+        )
+
+
+def check_alpha(alpha: float) -> None:
+    """ValueError unless alpha, the weight of the soft term, lies in [0, 1]."""
+    if not (isinstance(alpha, int | float) and 0 <= alpha <= 1):
+        raise ValueError(
+            f"alpha = {alpha!r} must lie in [0, 1]: 0 is hard labels alone, 1 the teacher alone."
+        )
+
+
+def _check_shapes(student: torch.Tensor, targets: torch.Tensor, name: str) -> None:
+    if student.ndim != 2 or student.shape != targets.shape:
+        raise ValueError(
+            f"student logits {list(student.shape)} and {name} {list(targets.shape)} "
+            "must both be [batch, classes]."
+        )
+
+
+def soft_targets(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+    """Softmax at a temperature: q_i = exp(z_i / T) / sum_j exp(z_j / T).
+
+    logits: [..., classes]. Returns probabilities of the same shape. Raises ValueError for T <= 0.
+    Source: Hinton, Vinyals, Dean 2015, equation 1.
+    """
+    check_temperature(temperature)
+    return F.softmax(logits / temperature, dim=-1)
+
+
+def soft_cross_entropy(student_logits: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy against soft targets: the batch mean of -sum_i p_i log q_i, in nats.
+
+    student_logits, probabilities: [batch, classes]; no gradient flows into the probabilities.
+    Raises ValueError when the shapes differ.
+    """
+    _check_shapes(student_logits, probabilities, "probabilities")
+    return -(probabilities.detach() * F.log_softmax(student_logits, dim=1)).sum(dim=1).mean()
+
+
+def kd_loss(
+    student_logits: torch.Tensor,
+    teacher_logits: torch.Tensor,
+    labels: torch.Tensor | None,
+    temperature: float,
+    alpha: float,
+    soft_scale: float = 1.0,
+) -> torch.Tensor:
+    """The distillation loss: alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(labels).
+
+    student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], or None where alpha = 1
+    needs none; the KL divergence is summed over classes and averaged over the batch, in nats.
+    `soft_scale` multiplies the soft term: 1 is right; 0.1 is what averaging over batch *and* ten
+    classes does to it. No gradient flows into the teacher. Raises ValueError for T <= 0, alpha
+    outside [0, 1], shapes that differ, or labels that are missing where alpha < 1.
+    Source: Hinton, Vinyals, Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
+    """
+    check_temperature(temperature)
+    check_alpha(alpha)
+    _check_shapes(student_logits, teacher_logits, "teacher logits")
+    if labels is None and alpha < 1:
+        raise ValueError(f"alpha = {alpha} uses labels, but labels is None: pass them, or alpha = 1.")
+    soft = F.kl_div(
+        F.log_softmax(student_logits / temperature, dim=1),
+        F.log_softmax(teacher_logits.detach() / temperature, dim=1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    loss = alpha * soft_scale * temperature**2 * soft
+    if alpha < 1:
+        loss = loss + (1 - alpha) * F.cross_entropy(student_logits, labels)
+    return loss
+
+
+def smoothed_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
+    """Label smoothing: (1 - s) on the label plus s / classes everywhere, float32 [batch, classes].
+
+    Raises ValueError for smoothing outside [0, 1). Source: Szegedy et al. 2016, section 7.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"label_smoothing = {smoothing!r} must lie in [0, 1).")
+    return F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes

@@ -1,0 +1,135 @@
+"""How good, how honest, how faithful: numbers from logits and labels.
+
+In: logits [N, classes], labels int64 [N]. Out: plain floats. Statistics over seeds come from SciPy,
+precision, recall and F1 from scikit-learn.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from sklearn.metrics import classification_report as _sklearn_report
+
+
+def _check(logits: torch.Tensor, labels: torch.Tensor) -> None:
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or len(labels) == 0:
+        raise ValueError(
+            f"logits {list(logits.shape)} must be [N, classes] and labels {list(labels.shape)} "
+            "[N], with N > 0."
+        )
+    if not torch.isfinite(logits).all():
+        raise ValueError("logits hold values that are not finite; there is nothing to measure.")
+
+
+def errors(logits: torch.Tensor, labels: torch.Tensor) -> int:
+    """How many images are classified wrongly."""
+    _check(logits, labels)
+    return int((logits.argmax(1) != labels).sum())
+
+
+def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The share classified rightly, in percent."""
+    return 100 * (1 - errors(logits, labels) / len(labels))
+
+
+def errors_by_class(logits: torch.Tensor, labels: torch.Tensor) -> list[int]:
+    """How many images of each true class are classified wrongly."""
+    _check(logits, labels)
+    wrong = labels[logits.argmax(1) != labels]
+    return torch.bincount(wrong, minlength=logits.shape[1]).tolist()
+
+
+def nll(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Negative log-likelihood of the labels, nats an image."""
+    _check(logits, labels)
+    return float(F.cross_entropy(logits.double(), labels))
+
+
+def calibration_error(logits: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> float:
+    """Expected calibration error in percent: |confidence - accuracy| over equal-width bins.
+
+    Source: Guo et al. 2017, equation 3 (15 bins).
+    """
+    _check(logits, labels)
+    confidence, guess = F.softmax(logits.double(), dim=1).max(1)
+    right = (guess == labels).double()
+    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, bin_of, right - confidence)
+    return float(100 * gap.abs().sum() / len(labels))
+
+
+def agreement(student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> float:
+    """The share of images on which student and teacher name the same class, in percent.
+
+    Source: Stanton et al. 2021 (top-1 fidelity).
+    """
+    return accuracy(student_logits, teacher_logits.argmax(1))
+
+
+def kl_to_teacher(student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> float:
+    """KL(teacher || student) at T = 1, mean over images, in nats (Stanton et al. 2021)."""
+    _check(student_logits, teacher_logits.argmax(1))
+    log_p = F.log_softmax(teacher_logits.double(), dim=1)
+    log_q = F.log_softmax(student_logits.double(), dim=1)
+    return float((log_p.exp() * (log_p - log_q)).sum(1).mean())
+
+
+def classification_report(
+    logits: torch.Tensor, labels: torch.Tensor, classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of each class and their means, as scikit-learn computes them."""
+    _check(logits, labels)
+    return _sklearn_report(
+        labels.numpy(),
+        logits.argmax(1).numpy(),
+        labels=range(len(classes)),
+        target_names=list(classes),
+        output_dict=True,
+        zero_division=0,
+    )
+
+
+def class_bias(logits: torch.Tensor, labels: torch.Tensor, target: int) -> float:
+    """The number to add to one class's logit so that the fewest of these images go wrong.
+
+    For a student that never saw the class (Hinton et al. 2015, section 3). Searched from 0 to 20 in
+    steps of 0.05; of equally good values the middle one. Choose it on validation images.
+    """
+    _check(logits, labels)
+    grid = torch.arange(0, 20.0001, 0.05)
+    wrong = []
+    for bias in grid:
+        moved = logits.float().clone()
+        moved[:, target] += bias
+        wrong.append(errors(moved, labels))
+    best = np.flatnonzero(np.array(wrong) == min(wrong))
+    return round(float(grid[best[len(best) // 2]]), 2)
+
+
+def mean_ci(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean over seeds and the half-width of its 95 % t-interval (None for a single value)."""
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) == 0 or not np.isfinite(values).all():
+        raise ValueError(f"mean_ci takes one or more finite numbers, not {values!r}.")
+    if len(values) == 1:
+        return float(values[0]), None
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return float(values.mean()), float(half)
+
+
+def paired_test(first: Sequence[float], second: Sequence[float]) -> dict[str, float | int]:
+    """Paired t-test of two arms with the same seeds: mean difference, its half-width, p, n.
+
+    Raises ValueError for fewer than two pairs or lengths that differ.
+    """
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError(
+            f"paired_test needs two lists of the same length, at least 2; these have {len(first)} "
+            f"and {len(second)}. Pair the runs by seed."
+        )
+    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    mean, half = mean_ci(difference)
+    p = 1.0 if not difference.any() else float(stats.ttest_rel(first, second).pvalue)
+    return {"difference": mean, "ci95": half, "p": p, "n": len(first)}

@@ -1,0 +1,106 @@
+"""The three budgets of the course, in one table.
+
+In: a profile's name and, if the reader turned it, a list of seeds. Out: a checked `Profile`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from numbers import Integral
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is spent.
+
+    `datasets` maps the data set that the text speaks of to the one that is loaded; `seeds` are the
+    profile's own; `budget` holds what a run may cost (epochs, widths, batch sizes).
+    """
+
+    name: str
+    summary: str
+    seeds: tuple[int, ...]
+    datasets: Mapping[str, str]
+    budget: Mapping[str, int] = field(default_factory=dict)
+
+
+_REAL = {"mnist": "mnist", "cifar10": "cifar10", "cifar100": "cifar100", "bayes10": "bayes10"}
+
+PROFILES: dict[str, Profile] = {
+    "smoke": Profile(
+        "smoke",
+        "embedded data, no network, seconds a notebook",
+        seeds=(0, 1, 2),
+        datasets={"mnist": "digits", "cifar10": "bayes10", "bayes10": "bayes10"},
+        budget={
+            "mnist_teacher_width": 256, "mnist_student_width": 64, "mnist_batch": 64,
+            "mnist_teacher_epochs": 30, "mnist_student_epochs": 20,
+            "published_teacher_epochs": 10, "published_student_epochs": 10,
+            "bayes10_images": 1_000, "bayes10_epochs": 6, "bayes10_student_width": 8,
+            "bayes10_teacher_width": 16, "bayes10_teacher_epochs": 8,
+            "resnet18_width": 8, "resnet18_images": 500, "resnet18_epochs": 1,
+        },
+    ),
+    "laptop": Profile(
+        "laptop",
+        "real data, minutes a notebook on two CPU cores",
+        seeds=(0, 1, 2, 3, 4),
+        datasets=_REAL,
+        budget={
+            "mnist_teacher_width": 1200, "mnist_student_width": 800, "mnist_batch": 512,
+            "mnist_teacher_epochs": 60, "mnist_student_epochs": 40,
+            "published_teacher_epochs": 50, "published_student_epochs": 10,
+            "bayes10_images": 2_000, "bayes10_epochs": 20, "bayes10_student_width": 8,
+            "bayes10_teacher_width": 32, "bayes10_teacher_epochs": 30,
+            "resnet18_width": 64, "resnet18_images": 2_000, "resnet18_epochs": 2,
+        },
+    ),
+    "paper": Profile(
+        "paper",
+        "the full budgets; a GPU",
+        seeds=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+        datasets=_REAL,
+        budget={
+            "mnist_teacher_width": 1200, "mnist_student_width": 800, "mnist_batch": 512,
+            "mnist_teacher_epochs": 200, "mnist_student_epochs": 200,
+            "published_teacher_epochs": 50, "published_student_epochs": 10,
+            "bayes10_images": 10_000, "bayes10_epochs": 30, "bayes10_student_width": 8,
+            "bayes10_teacher_width": 64, "bayes10_teacher_epochs": 40,
+            "resnet18_width": 64, "resnet18_images": 45_000, "resnet18_epochs": 30,
+        },
+    ),
+}  # fmt: skip
+
+
+def get(profile: str) -> Profile:
+    """The profile of that name.
+
+    Raises ValueError for any other name, with the names that exist.
+    """
+    if not isinstance(profile, str) or profile not in PROFILES:
+        allowed = ", ".join(f"{name!r} ({p.summary})" for name, p in PROFILES.items())
+        raise ValueError(f"PROFILE = {profile!r} is not a profile. Choose one of: {allowed}.")
+    return PROFILES[profile]
+
+
+def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """Seeds as a tuple of distinct integers from 0 to 9999; ValueError for anything else."""
+    hint = "Give a list of distinct whole numbers from 0 to 9999, such as SEEDS = [0, 1, 2]."
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ValueError(f"SEEDS = {seeds!r} is not a list of seeds. {hint}")
+    seeds = tuple(seeds)
+    for seed in seeds:
+        whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+        if not whole or not 0 <= seed <= 9999:
+            raise ValueError(f"SEEDS holds {seed!r}, which is no seed. {hint}")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"SEEDS = {list(seeds)} is empty or repeats a seed. {hint}")
+    return tuple(int(seed) for seed in seeds)
+
+
+def setup(profile: str, seeds: Iterable[int] | None = None) -> tuple[Profile, tuple[int, ...]]:
+    """What a notebook's parameters cell asks for: the profile, and the seeds to use.
+
+    `seeds = None` means the profile's own. Raises ValueError as `get` and `check_seeds` do.
+    """
+    chosen = get(profile)
+    return chosen, chosen.seeds if seeds is None else check_seeds(seeds)

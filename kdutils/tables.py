@@ -1,0 +1,213 @@
+"""Records beside published values: the machine-readable truth of the course.
+
+In: the store and the arms of `course`. Out: rows (plain dicts) and data frames. The README, the
+notebooks, the report and `python -m kdutils results` all draw on `results`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from . import course, metrics, profiles
+from .course import Arm
+from .store import Record, Store
+
+COLUMNS = (
+    "notebook", "dataset", "arm", "metric", "published", "mean", "ci95", "n", "profile", "device",
+    "recorded",
+)  # fmt: skip
+METRICS = {
+    "test_errors": "test errors",
+    "test_accuracy": "test accuracy (%)",
+    "test_errors_corrected": "test errors, bias corrected",
+    "test_unseen_accuracy": "accuracy on the unseen class (%)",
+    "test_unseen_accuracy_corrected": "accuracy on the unseen class, bias corrected (%)",
+    "test_nll": "test negative log-likelihood (nats)",
+    "test_ece": "test calibration error (%)",
+    "test_agreement": "agreement with the teacher (%)",
+    "test_kl_to_teacher": "KL to the teacher (nats)",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """An arm and the records of its seeds at one profile."""
+
+    arm: Arm
+    profile: str
+    records: tuple[Record, ...]
+
+    @property
+    def name(self) -> str:
+        if self.arm.table in ("As published", "Done right"):
+            return f"{self.arm.name} ({self.arm.table.lower()})"
+        return self.arm.name
+
+    def values(self, metric: str) -> list[float]:
+        """One value a seed, in the order of the seeds; runs that failed have none."""
+        return [r.metrics[metric] for r in self.records if metric in r.metrics]
+
+    def mean_ci(self, metric: str) -> tuple[float, float | None]:
+        return metrics.mean_ci(self.values(metric))
+
+    def row(self, metric: str, name: str | None = None, published: float | None = None) -> dict:
+        """One object of `results`: keys as in COLUMNS."""
+        values = self.values(metric)
+        mean, half = metrics.mean_ci(values) if values else (None, None)
+        if published is None:
+            published = self.arm.metrics.get(metric)
+        return {
+            "notebook": f"{self.arm.notebook:02}",
+            "dataset": self.arm.recipe.dataset,
+            "arm": name or self.name,
+            "metric": metric,
+            "published": published,
+            "mean": None if mean is None else round(mean, 4),
+            "ci95": None if half is None else round(half, 4),
+            "n": len(values),
+            "profile": self.profile,
+            "device": ", ".join(sorted({r.device for r in self.records})),
+            "recorded": max(r.recorded for r in self.records),
+        }
+
+
+def collect(
+    notebook: int | str,
+    profile: str,
+    seeds: Sequence[int] | None = None,
+    store: Store | None = None,
+    tables: Sequence[str] | None = None,
+) -> list[Result]:
+    """What the store holds of a notebook's arms at a profile; arms without a record are not in."""
+    store = store or Store()
+    seeds = profiles.get(profile).seeds if seeds is None else seeds
+    out = []
+    for arm in course.arms(notebook, profile):
+        if tables is not None and arm.table not in tables:
+            continue
+        found = (store.get(arm.recipe.with_seed(seed)) for seed in seeds)
+        records = tuple(record for record in found if record is not None)
+        if records:
+            out.append(Result(arm, profile, records))
+    return out
+
+
+def best_by_validation(results: Sequence[Result]) -> Result:
+    """The arm whose mean count of validation errors is lowest; the lower likelihood loss on a tie.
+
+    Raises ValueError for an empty list.
+    """
+    if not results:
+        raise ValueError("best_by_validation needs at least one arm with records.")
+    return min(
+        results, key=lambda r: (r.mean_ci("val_errors")[0], r.mean_ci("val_nll")[0])
+    )
+
+
+def selections(results: Sequence[Result]) -> dict[str, Result]:
+    """For each family of arms that differ in one setting, the arm that validation chooses."""
+    families: dict[str, list[Result]] = {}
+    for result in results:
+        if result.arm.select:
+            families.setdefault(result.arm.select, []).append(result)
+    return {name: best_by_validation(family) for name, family in families.items()}
+
+
+def results(notebook: int | str | None = None, store: Store | None = None) -> list[dict]:
+    """Every recorded result as plain dicts with the keys of COLUMNS, best recorded profile first.
+
+    notebook: only this one. Raises ValueError for a notebook that does not exist. Smoke runs stand
+    under the name of the data set that they really used and are not listed among real results.
+    """
+    numbers = course.NOTEBOOKS if notebook is None else [course.check_notebook(notebook)]
+    store = store or Store()
+    rows = []
+    for number in numbers:
+        for found in _recorded(number, store):
+            for result in found:
+                rows += [result.row(metric) for metric in result.arm.metrics]
+            for family, best in selections(found).items():
+                name = f"{family}, best T by validation ({best.arm.setting})"
+                published = course.PUBLISHED_SELECTED.get(family)
+                rows.append(best.row("test_errors", name, published))
+    return rows
+
+
+def _recorded(number: int, store: Store) -> list[list[Result]]:
+    """A notebook's results at the paper and the laptop profile, in this order.
+
+    An arm that costs the same at both is one run: it is listed where its seeds are complete.
+    """
+    paper, laptop = (collect(number, name, store=store) for name in ("paper", "laptop"))
+    small = {result.arm.recipe: len(result.records) for result in laptop}
+    paper = [r for r in paper if len(r.records) > small.get(r.arm.recipe, 0)]
+    large = {result.arm.recipe for result in paper}
+    return [paper, [r for r in laptop if r.arm.recipe not in large]]
+
+
+def compare(this_run: Sequence[Result], metric: str, store: Store | None = None) -> pd.DataFrame:
+    """Published, recorded and this run side by side, one row an arm that shows `metric`.
+
+    this_run: what `collect` returned. Recorded: the best real profile that the store holds. Both are
+    mean ± half-width of the 95 % interval (n). Raises ValueError where there are no results.
+    """
+    if not this_run:
+        raise ValueError("there are no records to show: train them first with run_all.")
+    number, profile = this_run[0].arm.notebook, this_run[0].profile
+    paper, laptop = _recorded(number, store or Store())
+    recorded = {r.name: r for r in [*laptop, *paper]}  # the later one counts
+    rows = []
+    for result in this_run:
+        if metric not in result.arm.metrics:
+            continue
+        published = result.arm.metrics[metric]
+        rows.append(
+            {
+                "arm": result.name,
+                "published": "–" if published is None else f"{published:g}",
+                "recorded": _cell(recorded.get(result.name), metric),
+                f"this run ({result.arm.recipe.dataset}, {profile})": _cell(result, metric),
+            }
+        )
+    return pd.DataFrame(rows).set_index("arm")
+
+
+def _cell(result: Result | None, metric: str) -> str:
+    if result is None:
+        return "not recorded"
+    values = result.values(metric)
+    if not values:
+        return "did not train"
+    return f"{interval(*metrics.mean_ci(values), digits_of(metric))} (n = {len(values)})"
+
+
+def interval(mean: float | None, half: float | None, digits: int = 1) -> str:
+    """`mean ± half`, or what is there of it."""
+    if mean is None:
+        return "did not train"
+    return f"{mean:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+
+
+def digits_of(metric: str) -> int:
+    """Decimal places that a metric is shown with."""
+    if "errors" in metric:
+        return 1
+    return 2 if "accuracy" in metric or metric in ("test_ece", "test_agreement") else 4
+
+
+def frame(rows: Sequence[dict]) -> pd.DataFrame:
+    """Rows of `results` as a table to show: published, recorded mean ± 95 % interval, n."""
+    return pd.DataFrame(
+        {
+            "arm": [row["arm"] for row in rows],
+            "metric": [METRICS.get(row["metric"], row["metric"]) for row in rows],
+            "published": ["–" if r["published"] is None else f"{r['published']:g}" for r in rows],
+            "recorded": [
+                interval(row["mean"], row["ci95"], digits_of(row["metric"])) for row in rows
+            ],
+            "n": [row["n"] for row in rows],
+            "data set": [row["dataset"] for row in rows],
+            "profile": [row["profile"] for row in rows],
+        }
+    )

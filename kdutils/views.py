@@ -1,0 +1,172 @@
+"""Augmentation as a pure function of (seed, epoch, image index).
+
+In: uint8 images [B, C, H, W] and who they are. Out: the same images, moved. Every random number
+comes from an integer hash, and every step is exact: coordinates are multiples of 1/64 pixel and
+bilinear weights multiples of 1/4096, so float32 holds each product and sum without rounding. Any
+order, batch size, device or resumed run therefore sees the same pixels, bit for bit.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+
+CANVAS = 32  # every warp happens on 32 x 32: a power of two keeps normalised coordinates exact
+SPLINE_STEP = 8  # pixels between two control points of the elastic field
+UNIT = 4096  # displacements are integers in 1/4096 pixel
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Half-ranges of the uniform draws: pixels for shift and elastic, ratios for the others."""
+
+    shift: float = 0
+    whole_pixels: bool = True
+    rotate: float = 0  # radians, to first order: x += r y, y -= r x
+    scale: float = 0
+    shear: float = 0
+    elastic: float = 0  # at the control points of a cubic B-spline, 8 pixels apart
+    flip: bool = False
+
+
+KINDS: dict[str, Kind] = {
+    "none": Kind(),
+    "jitter": Kind(shift=2),
+    "affine": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12),
+    "elastic": Kind(
+        shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12, elastic=3.0
+    ),
+    "crop-flip": Kind(shift=4, flip=True),
+}
+
+
+def get(kind: str) -> Kind:
+    """The kind of that name; ValueError with the names that exist for any other."""
+    if kind not in KINDS:
+        raise ValueError(f"views = {kind!r} is not a kind of view. Choose one of: {list(KINDS)}.")
+    return KINDS[kind]
+
+
+def hash32(*words: torch.Tensor | int) -> torch.Tensor:
+    """Mix integers into 32 random-looking bits each, int64 in [0, 2**32).
+
+    A chain of the 32-bit finaliser of MurmurHash3 (Appleby 2011, public domain), one round a word.
+    int64 products wrap, which leaves their low 32 bits right on every device.
+    """
+    mask = 0xFFFFFFFF
+    state: torch.Tensor | int = 0x9E3779B9
+    for word in words:
+        state = (state ^ word) & mask
+        state = ((state ^ (state >> 16)) * 0x85EBCA6B) & mask
+        state = ((state ^ (state >> 13)) * 0xC2B2AE35) & mask
+        state = (state ^ (state >> 16)) + 0x9E3779B9
+    return state & mask
+
+
+@lru_cache(maxsize=8)
+def _basis(device: torch.device) -> torch.Tensor:
+    """Integer displacement fields [3 + 49, 32 * 32]: 1, u = 2x - 31, v = 2y - 31, the B-splines."""
+    at = torch.arange(CANVAS)
+    centred = 2 * at - (CANVAS - 1)
+    knots = torch.arange(-1, CANVAS // SPLINE_STEP + 2)
+    t = ((at[None] + 0.5) / SPLINE_STEP - knots[:, None]).abs()  # [7, 32] distance in steps
+    spline = torch.where(t < 1, 2 / 3 - t**2 + t**3 / 2, (2 - t).clamp(min=0) ** 3 / 6)
+    spline = (16 * spline).round()  # integers: a product of two is in 1/256
+    fields = [
+        torch.ones(CANVAS, CANVAS),
+        centred.expand(CANVAS, CANVAS).float(),
+        centred[:, None].expand(CANVAS, CANVAS).float(),
+        *(row[:, None] * column[None] for row in spline for column in spline),
+    ]
+    return torch.stack(fields).flatten(1).to(device)
+
+
+def _weights(kind: Kind, seed: int, epoch: int, index: torch.Tensor) -> torch.Tensor:
+    """The integer weight of each basis field for x and y: float32 [B, 2, K], K = 3 or 52."""
+    stream = hash32(seed, epoch, index)  # [B]
+    draw_count = 0
+
+    def uniform(half_range: float, columns: int = 1) -> torch.Tensor:
+        """Integers uniform on [-half_range, half_range]: [B, columns]."""
+        nonlocal draw_count
+        half = round(half_range)
+        column = torch.arange(draw_count, draw_count + columns, device=index.device)
+        draw_count += columns
+        bits = hash32(stream[:, None], column[None])
+        return ((bits * (2 * half + 1)) >> 32) - half
+
+    if kind.whole_pixels:
+        shift = uniform(kind.shift, 2) * UNIT
+    else:
+        shift = uniform(kind.shift * UNIT, 2)
+    # u and v count half pixels, so a slope of one is UNIT / 2
+    slope = UNIT / 2
+    rotate, shear = uniform(kind.rotate * slope)[:, 0], uniform(kind.shear * slope)[:, 0]
+    scale = uniform(kind.scale * slope, 2)
+    flip = (hash32(stream, 0x5F1F) & 1) * int(kind.flip)
+    x_from_x = torch.where(flip == 1, -UNIT, scale[:, 0])
+    x = torch.stack([shift[:, 0], x_from_x, shear + rotate], dim=1)
+    y = torch.stack([shift[:, 1], shear - rotate, scale[:, 1]], dim=1)
+    weights = torch.stack([x, y], dim=1)  # [B, 2, 3]
+    if kind.elastic:
+        controls = uniform(kind.elastic * UNIT / 256, 2 * 49).view(-1, 2, 49)
+        weights = torch.cat([weights, controls], dim=2)
+    return weights.float()
+
+
+def apply(
+    images: torch.Tensor, kind: str, seed: int, epoch: int, index: torch.Tensor
+) -> torch.Tensor:
+    """One view of each image.
+
+    images: uint8 [B, C, H, W], H = W <= 32 and even; index: int64 [B], the images' numbers in the
+    training set; seed and epoch: integers that name the view. Returns uint8 [B, C, H, W]. What
+    moves in from outside is 0. Raises ValueError for an unknown kind or a wrong shape or type.
+    """
+    spec = get(kind)
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
+        raise ValueError(
+            f"views.apply takes square uint8 images [B, C, H, W], not {images.dtype} "
+            f"{list(images.shape)}."
+        )
+    margin, odd = divmod(CANVAS - images.shape[3], 2)
+    if margin < 0 or odd:
+        raise ValueError(f"images must be of an even size up to 32, not {images.shape[3]}.")
+    if index.shape != images.shape[:1]:
+        raise ValueError(f"index must be [{len(images)}], one a image, not {list(index.shape)}.")
+    if kind == "none":
+        return images
+    index = index.to(images.device)
+    weights = _weights(spec, seed, epoch, index)
+    fields = weights @ _basis(images.device)[: weights.shape[2]]  # [B, 2, 1024], whole numbers
+    moved = torch.floor((fields + 32) / 64) / 64  # pixels, multiples of 1/64
+    at = torch.arange(CANVAS, device=images.device)
+    x = moved[:, 0].view(-1, CANVAS, CANVAS) + at
+    y = moved[:, 1].view(-1, CANVAS, CANVAS) + at[:, None]
+    grid = (2 * torch.stack([x, y], dim=3) + 1) / CANVAS - 1  # exact: CANVAS is a power of two
+    canvas = F.pad(images, [margin] * 4).float()
+    warped = F.grid_sample(canvas, grid, mode="bilinear", align_corners=False)
+    inner = slice(margin, CANVAS - margin)
+    return warped[:, :, inner, inner].round().to(torch.uint8)
+
+
+def epoch_view(
+    images: torch.Tensor,
+    kind: str,
+    seed: int,
+    epoch: int,
+    index: torch.Tensor | None = None,
+    chunk: int = 512,
+) -> torch.Tensor:
+    """One view of a whole training set: uint8 [N, C, H, W] in and out, made in chunks."""
+    get(kind)
+    if kind == "none":
+        return images
+    if index is None:
+        index = torch.arange(len(images), device=images.device)
+    parts = [
+        apply(images[at : at + chunk], kind, seed, epoch, index[at : at + chunk])
+        for at in range(0, len(images), chunk)
+    ]
+    return torch.cat(parts)

@@ -1,0 +1,39 @@
+"""One thread a worker: two torch processes on two cores would wait for each other."""
+
+import pytest
+import torch
+
+from kdutils import data
+from kdutils.recipes import Recipe
+from kdutils.store import Store
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """An empty store of two layers."""
+    return Store(tmp_path / "runs", tmp_path / "records")
+
+
+@pytest.fixture
+def tiny() -> Recipe:
+    """A run of well under a second: a small MLP on the first digits."""
+    return Recipe(
+        dataset="digits",
+        model="mlp-32-32",
+        n_train=300,
+        epochs=4,
+        batch_size=50,
+        lr=3e-3,
+        precision="float32",
+    )
+
+
+def have_mnist() -> bool:
+    return (data.folder() / "MNIST" / "raw" / "train-images-idx3-ubyte").exists()
+
+
+needs_mnist = pytest.mark.skipif(
+    not have_mnist(), reason="MNIST is not in the data folder; see data/README.md"
+)
