@@ -6,14 +6,17 @@ probabilities that a perfect teacher would give (`posterior`). No files, no down
 The ten classes are five look-alike pairs. How one image comes about:
 
 1. the class y is uniform over `CLASSES`; its pair is y // 2
-2. the morph level k, from 0 (the pair's first class at its purest) to 6 (its second), is drawn
-   from `LEVEL_GIVEN_CLASS[y]`: mostly the class's own end, seldom the other one
-3. light (noon or dusk), shift (dx, dy) and mirroring are uniform and say nothing about the class
-4. the 32x32 window of `canvases()[pair, k, light]` at that shift, mirrored or not, is the mean
+2. the level k on the pair's morph continuum, from 0 (its first class at its purest) to LEVELS - 1
+   (its second), is drawn from `LEVEL_GIVEN_CLASS[y]`: mostly the class's own half, and across
+   the middle now and then, so that near the middle no label can be certain
+3. the look (noon or dusk, narrow or wide), the shift and the mirroring are uniform over
+   `LOOKS`, `SHIFTS` and (no, yes), and say nothing about the class
+4. the 32x32 window of `canvases()[pair, k, look]` at that shift, mirrored or not, is the mean
 5. every value gets noise from the discrete Gaussian: p(n) proportional to exp(-n^2 / 2 SIGMA^2)
 
-The noise lives on the integers and the canvases stay `MARGIN` clear of 0 and 255, so nothing is
-rounded or clipped, every mean has the same normaliser, and Bayes' rule gives p(y | x) exactly.
+The noise lives on the integers and the canvases stay `MARGIN` clear of 0 and 255, so no noisy
+value is ever rounded or clipped, every mean has the same normaliser, and Bayes' rule gives
+p(y | x) exactly.
 """
 
 from __future__ import annotations
@@ -28,16 +31,19 @@ from torch import Tensor
 CLASSES = (
     "apple", "pear", "cup", "bowl", "pine", "oak", "house", "church", "star", "flower",
 )  # fmt: skip
-LEVELS = 7
 SIGMA = 6.0
-MARGIN = 48  # 8 SIGMA: the noise is cut there, a mass of 1e-15, less than float64 resolves
-SHIFTS = tuple(itertools.product((-1, 0, 1), (-2, -1, 0, 1, 2)))  # (dy, dx) in pixels
-LIGHTS = np.array([[1.0, 1.0, 1.0], [0.86, 0.62, 0.78]])  # noon, dusk: factors for R, G, B
+MARGIN = 48  # 8 SIGMA: the noise is cut there, a mass of 1e-15, as little as float64 resolves
+SHIFTS = tuple(itertools.product((-1, 0, 1), repeat=2))  # (dy, dx) in pixels
+_NOON, _DUSK = (1.0, 1.0, 1.0), (0.86, 0.62, 0.78)  # factors for red, green, blue
+_NARROW, _WIDE = (0.90, 1.0), (1.10, 0.92)  # stretch in width and height
+LOOKS = tuple(itertools.product((_NOON, _DUSK), (_NARROW, _WIDE)))
 
-# Each level is .42 times as likely as the one before it, seen from the class's own end. The
-# log-odds of the two classes are then linear in the level: 5.2, 3.5, 1.7, 0, -1.7, -3.5, -5.2.
-_DECAY = 0.42 ** np.arange(LEVELS) / (0.42 ** np.arange(LEVELS)).sum()
-LEVEL_GIVEN_CLASS = np.stack([_DECAY, _DECAY[::-1]] * 5)  # [10, LEVELS], rows sum to 1
+# Seen over both classes of a pair, every level is equally likely, and the log-odds of the second
+# class rise linearly with the level: -9.45, -6.75, -4.05, -1.35, 1.35, ... That makes Bayes'
+# error 5.6 %, nearly all of it in the two middle levels.
+LEVELS = 8
+_SECOND = 1 / (1 + np.exp(-2.7 * (np.arange(LEVELS) - (LEVELS - 1) / 2)))
+LEVEL_GIVEN_CLASS = np.stack([_SECOND[::-1], _SECOND] * 5) * 2 / LEVELS  # [10, LEVELS]
 
 _SIZE = 32
 _BLOCK = 250  # images per random stream; fixed, so that a longer sample begins like a shorter one
@@ -58,7 +64,8 @@ def sample(n: int, seed: int) -> tuple[Tensor, Tensor]:
     for start in range(0, n, _BLOCK):
         here = slice(start, min(start + _BLOCK, n))
         size = here.stop - here.start
-        block_images, block_labels = _draw_block(np.random.default_rng([seed, start // _BLOCK]))
+        stream = np.random.SeedSequence(seed, spawn_key=(start // _BLOCK,))
+        block_images, block_labels = _draw_block(np.random.default_rng(stream))
         images[here], labels[here] = block_images[:size], block_labels[:size]
     return torch.from_numpy(images), torch.from_numpy(labels)
 
@@ -82,48 +89,50 @@ def posterior(images: Tensor) -> Tensor:
             "give a single image its batch axis with images[None]"
         )
     means, half_squares = _means()
+    prior = torch.from_numpy(LEVEL_GIVEN_CLASS).log().view(5, 2, LEVELS)
     rows = []
     for chunk in images.cpu().split(512):
         x = chunk.flatten(2).float() - 128  # [b, 3, 1024]
         # -|x - mu|^2 / 2 = x.mu - |mu|^2 / 2 - |x|^2 / 2, and the last term cancels. All values
         # are integers, at most 128 in x and 128 - MARGIN in mu, so that the sum over one channel
-        # stays below 1024 * 128 * 80 < 2^24: exact in float32, in any order of summation.
-        inner = -half_squares.expand(len(x), -1)
+        # stays below 1024 * 128 * 80 < 2^24: exact in float32, in any order of summation (and
+        # where float32 products run in TF32 or bfloat16: 8 bits hold each factor).
+        score = -half_squares.repeat(len(x), 1)  # float64 [b, latents]
         for channel in range(3):
-            inner = inner + (x[:, channel] @ means[channel]).double()
-        inner = (inner / SIGMA**2).view(len(x), 5, LEVELS, -1)
-        level = inner.logsumexp(3)  # [b, pairs, levels]; the other latents are uniform
-        prior = torch.from_numpy(LEVEL_GIVEN_CLASS).log().view(5, 2, LEVELS)
+            score += x[:, channel] @ means[channel]
+        score = score.div_(SIGMA**2).unflatten(1, (5, LEVELS, means.shape[2] // (5 * LEVELS)))
+        level = score.logsumexp(3)  # [b, pairs, levels]; the other latents are uniform
         rows.append((level[:, :, None] + prior).logsumexp(3).flatten(1).softmax(1))
-    return torch.cat(rows) if rows else torch.empty(0, 10, dtype=torch.float64)
+    return torch.cat(rows)
 
 
 def templates() -> Tensor:
-    """The noise-free morph continua at noon, centred: uint8 [5 pairs, LEVELS, 3, 32, 32]."""
+    """The noise-free morph continua, centred, in the first look: uint8 [5, LEVELS, 3, 32, 32]."""
     return torch.from_numpy(_window(canvases()[:, :, 0], 0, 0).copy())
 
 
 @cache
 def canvases() -> np.ndarray:
-    """Every scene, with room to shift: uint8 [5 pairs, LEVELS, 2 lights, 3, 34, 36], read-only."""
-    scenes = np.empty((5, LEVELS, len(LIGHTS), 3, _SIZE + 2, _SIZE + 4), np.uint8)
-    for pair, level in np.ndindex(5, LEVELS):
-        picture = _PAINTERS[pair](level / (LEVELS - 1))  # [34, 36, 3] in 0..1
-        for light, factors in enumerate(LIGHTS):
-            values = MARGIN + (255 - 2 * MARGIN) * np.clip(picture * factors, 0, 1)
-            scenes[pair, level, light] = np.rint(values).transpose(2, 0, 1)
+    """Every scene with a pixel of room to shift, read-only: uint8 [5, LEVELS, looks, 3, 34, 34]."""
+    scenes = np.empty((5, LEVELS, len(LOOKS), 3, _SIZE + 2, _SIZE + 2), np.uint8)
+    for pair, level, look in np.ndindex(scenes.shape[:3]):
+        light, (width, height) = LOOKS[look]
+        easel = _Easel(width, height)
+        _PAINTERS[pair](easel, level / (LEVELS - 1))
+        values = MARGIN + (255 - 2 * MARGIN) * np.clip(easel.picture * light, 0, 1)
+        scenes[pair, level, look] = np.rint(values).transpose(2, 0, 1)
     scenes.setflags(write=False)
     return scenes
 
 
 def _window(canvas: np.ndarray, dy: int, dx: int) -> np.ndarray:
-    """The 32x32 window of [..., 34, 36] in which the object stands (dy, dx) off the centre."""
-    return canvas[..., 1 - dy : 1 - dy + _SIZE, 2 - dx : 2 - dx + _SIZE]
+    """The 32x32 window of [..., 34, 34] in which the object stands (dy, dx) off the centre."""
+    return canvas[..., 1 - dy : 1 - dy + _SIZE, 1 - dx : 1 - dx + _SIZE]
 
 
 @cache
 def _all_means() -> np.ndarray:
-    """The mean image of every latent: uint8 [pair, level, light, shift, mirrored, 3, 32, 32]."""
+    """The mean image of every latent: uint8 [pair, level, look, shift, mirrored, 3, 32, 32]."""
     shifted = np.stack([_window(canvases(), dy, dx) for dy, dx in SHIFTS], axis=3)
     return np.stack([shifted, shifted[..., ::-1]], axis=4)
 
@@ -138,16 +147,16 @@ def _means() -> tuple[Tensor, Tensor]:
 def _draw_block(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One block of _BLOCK images [_BLOCK, 3, 32, 32] and labels from its own random stream."""
     labels = rng.integers(len(CLASSES), size=_BLOCK)
-    cumulative = LEVEL_GIVEN_CLASS.cumsum(1)[labels, :-1]
-    level = (rng.random((_BLOCK, 1)) > cumulative).sum(1)
-    light = rng.integers(len(LIGHTS), size=_BLOCK)
+    level = (rng.random((_BLOCK, 1)) > LEVEL_GIVEN_CLASS.cumsum(1)[labels, :-1]).sum(1)
+    look = rng.integers(len(LOOKS), size=_BLOCK)
     shift = rng.integers(len(SHIFTS), size=_BLOCK)
     mirrored = rng.integers(2, size=_BLOCK)
-    means = _all_means()[labels // 2, level, light, shift, mirrored]
+    means = _all_means()[labels // 2, level, look, shift, mirrored]
     steps = np.arange(-MARGIN, MARGIN + 1)
     weights = np.exp(-(steps**2) / (2 * SIGMA**2))
-    noise = np.searchsorted(weights.cumsum() / weights.sum(), rng.random(means.shape))
-    return (means + noise - MARGIN).astype(np.uint8), labels
+    cumulative = (weights.cumsum() / weights.sum())[:-1]
+    noise = np.searchsorted(cumulative, rng.random(means.shape)) - MARGIN
+    return (means + noise).astype(np.uint8), labels
 
 
 def _check_integer(name: str, value: int, least: int) -> int:
@@ -159,107 +168,101 @@ def _check_integer(name: str, value: int, least: int) -> int:
     return int(value)
 
 
-# --- The ten things, painted with signed distances ------------------------------------------
-# A painter takes t, 0 for the pair's first class and 1 for its second, and returns [34, 36, 3]
-# in 0..1. X grows to the right and Y upwards, in pixels from the middle. A field is positive
-# inside its shape and changes by about 1 a pixel, which makes the edges soft.
+class _Easel:
+    """A 34x34 picture in 0..1 with its coordinates: x to the right, y upwards, in pixels.
 
-Y, X = np.meshgrid(16.5 - np.arange(34), np.arange(36) - 17.5, indexing="ij")
+    A shape is a field, positive inside, that changes by about 1 a pixel: its edges come out soft.
+    """
 
+    def __init__(self, width: float, height: float) -> None:
+        line = np.arange(_SIZE + 2) - (_SIZE + 1) / 2
+        self.x = line[None, :] / width
+        self.y = (-line[:, None] + 10) / height - 10  # things keep standing on the ground
+        self.picture = np.zeros((_SIZE + 2, _SIZE + 2, 3))
 
-def _paint(picture: np.ndarray, field: np.ndarray, colour: tuple[float, ...] | np.ndarray) -> None:
-    cover = np.clip(field + 0.5, 0, 1)[..., None]
-    picture[:] = picture * (1 - cover) + cover * np.asarray(colour)
+    def paint(self, field: np.ndarray, colour: tuple | np.ndarray) -> None:
+        cover = np.clip(field + 0.5, 0, 1)[..., None]
+        self.picture += cover * (np.asarray(colour) - self.picture)
 
+    def backdrop(self, far: tuple, near: tuple, horizon: float) -> None:
+        """Sky or wall above the horizon, ground or table below, both brightest along it."""
+        glow = 1.12 - 0.014 * np.abs(self.y - horizon)[..., None]
+        self.picture += np.asarray(far) * glow
+        self.paint(horizon - self.y, np.asarray(near) * glow)
 
-def _scene(far: tuple, near: tuple, horizon: float) -> np.ndarray:
-    """A backdrop that brightens towards the horizon, and the ground below it."""
-    glow = 1.12 - 0.014 * np.abs(Y - horizon)[..., None]
-    picture = np.asarray(far) * glow
-    _paint(picture, horizon - Y, np.asarray(near) * glow)
-    return picture
+    def ellipse(self, x: float, y: float, rx: float, ry: float) -> np.ndarray:
+        return (1 - np.hypot((self.x - x) / rx, (self.y - y) / ry)) * min(rx, ry)
 
+    def box(self, x: float, y: float, rx: float, ry: float) -> np.ndarray:
+        return np.minimum(rx - np.abs(self.x - x), ry - np.abs(self.y - y))
 
-def _ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
-    return (1 - np.hypot((X - x) / rx, (Y - y) / ry)) * min(rx, ry)
+    def turned(self, heights: tuple, widths: np.ndarray) -> np.ndarray:
+        """A body as if turned on a lathe, with these half-widths at these heights."""
+        return np.interp(self.y, heights, widths, left=-3, right=-3) - np.abs(self.x)
 
-
-def _box(x: float, y: float, rx: float, ry: float) -> np.ndarray:
-    return np.minimum(rx - np.abs(X - x), ry - np.abs(Y - y))
-
-
-def _turned(heights: tuple, first: tuple, second: tuple, t: float) -> np.ndarray:
-    """A body as if turned on a lathe: half-widths at given heights, morphed from first to second."""
-    widths = (1 - t) * np.asarray(first) + t * np.asarray(second)
-    return np.interp(Y, heights, widths, left=-3, right=-3) - np.abs(X)
-
-
-def _shade(colour: tuple, x: float, y: float, radius: float) -> np.ndarray:
-    """A colour under light that falls in from (x, y)."""
-    distance = np.hypot(X - x, Y - y)[..., None] / radius
-    return np.asarray(colour) * (1.3 - 0.45 * distance) + 0.12 * np.exp(-4 * distance**2)
+    def shade(self, colour: tuple, x: float, y: float, radius: float) -> np.ndarray:
+        """A colour that is brightest at (x, y) and darkens away from there."""
+        distance = np.hypot(self.x - x, self.y - y)[..., None] / radius
+        return np.asarray(colour) * (1.3 - 0.45 * distance) + 0.12 * np.exp(-4 * distance**2)
 
 
-def _apple_pear(t: float) -> np.ndarray:
-    picture = _scene((0.55, 0.80, 0.86), (0.66, 0.50, 0.34), -7)
-    _paint(picture, _ellipse(2, -10.5, 10, 2), (0.42, 0.30, 0.22))
-    _paint(picture, _box(0.3 * np.cbrt(Y - 6), 8 + t, 0.7, 3.2), (0.35, 0.22, 0.12))
-    lower = _ellipse(0, -3, 9 - 0.8 * t, 8 - 0.5 * t)
-    upper = _ellipse(0, 2 + 2.5 * t, 8.4 - 4.2 * t, 5 - 0.4 * t)
-    body = np.logaddexp(lower, upper) - 0.15
-    _paint(picture, body, _shade((0.88, 0.26, 0.16), -4, 2, 11))
-    _paint(picture, _ellipse(3.6, 9.6 + t, 3.2, 1.5), (0.28, 0.62, 0.22))
-    return picture
+# The five painters: t runs from 0, the pair's first class, to 1, its second.
 
 
-def _cup_bowl(t: float) -> np.ndarray:
-    picture = _scene((0.96, 0.80, 0.52), (0.52, 0.33, 0.30), -6)
-    _paint(picture, _ellipse(2, -10, 9 + 3 * t, 2), (0.33, 0.20, 0.20))
-    width, height = 6.5 + 5 * t, 6 - 4 * t
-    handle = 1.4 - 0.4 * t - np.abs(np.hypot(X - width + 1.5 * t, Y + 1 + t) - 4 + 2 * t)
-    _paint(picture, handle, (0.16, 0.38, 0.74))
-    body = _turned((-10, -8, -4, 0, height), (5, 5.8, 6.2, 6.4, 6.6), (4, 7, 10, 11.5, 12), t)
-    _paint(picture, body, _shade((0.20, 0.48, 0.90), -4, 0, 12))
-    _paint(picture, _ellipse(0, height, width + 0.3, 1.6), (0.90, 0.96, 1.0))
-    return picture
+def _apple_pear(e: _Easel, t: float) -> None:
+    e.backdrop((0.55, 0.80, 0.86), (0.66, 0.50, 0.34), -7)
+    e.paint(e.ellipse(2, -10.5, 10, 2), (0.42, 0.30, 0.22))
+    e.paint(e.box(0, 8 + t, 0.7, 3.2), (0.35, 0.22, 0.12))
+    lower = e.ellipse(0, -3, 9 - 0.8 * t, 8 - 0.5 * t)
+    upper = e.ellipse(0, 2 + 2.5 * t, 8.4 - 4.2 * t, 5 - 0.4 * t)
+    e.paint(np.logaddexp(lower, upper) - 0.15, e.shade((0.88, 0.26, 0.16), -4, 2, 11))
+    e.paint(e.ellipse(3.6, 9.6 + t, 3.2, 1.5), (0.28, 0.62, 0.22))
 
 
-def _pine_oak(t: float) -> np.ndarray:
-    picture = _scene((0.66, 0.80, 0.95), (0.62, 0.72, 0.34), -10)
-    _paint(picture, _ellipse(4, -12, 8, 1.5), (0.42, 0.50, 0.24))
-    _paint(picture, _box(0, -9, 1.3 + 0.7 * t, 4), (0.40, 0.26, 0.16))
-    crown = _turned(
-        (-8, -6, -2, 2, 6, 9, 12), (9.5, 8.4, 6.6, 4.8, 3, 1.6, 0), (3, 7, 9.5, 10, 9, 6, 0), t
-    )
-    _paint(picture, 0.8 * crown, _shade((0.16, 0.50, 0.26), -4, 5, 13))
-    return picture
+def _cup_bowl(e: _Easel, t: float) -> None:
+    e.backdrop((0.96, 0.80, 0.52), (0.52, 0.33, 0.30), -6)
+    e.paint(e.ellipse(2, -10, 9 + 3 * t, 2), (0.33, 0.20, 0.20))
+    rim, height = 6.5 + 5 * t, 6 - 4 * t
+    ring = np.abs(np.hypot(e.x - rim + 1.5 * t, e.y + 1 + t) - 4 + 2 * t)
+    e.paint(1.4 - 0.4 * t - ring, (0.16, 0.38, 0.74))
+    cup, bowl = np.array([[5, 5.8, 6.2, 6.4, 6.6], [4, 7, 10, 11.5, 12]])
+    body = e.turned((-10, -8, -4, 0, height), cup + t * (bowl - cup))
+    e.paint(body, e.shade((0.20, 0.48, 0.90), -4, 0, 12))
+    e.paint(e.ellipse(0, height, rim + 0.3, 1.6), (0.90, 0.96, 1.0))
 
 
-def _house_church(t: float) -> np.ndarray:
-    picture = _scene((0.62, 0.78, 0.98), (0.42, 0.66, 0.32), -9)
-    _paint(picture, _ellipse(3, -11, 12, 1.5), (0.28, 0.46, 0.24))
-    width, top = 1.4 + 2.0 * t, 6.5 + 1.0 * t  # a chimney that grows into a steeple
-    _paint(picture, _box(-5.5, (top - 11) / 2, width, (top + 11) / 2), (0.94, 0.86, 0.72))
-    spire = (1 - (Y - top) / (0.5 + 6 * t)) * (width + 0.6) - np.abs(X + 5.5)
-    _paint(picture, np.minimum(spire, Y - top + 0.5), (0.46, 0.24, 0.26))
-    _paint(picture, _box(1.5, -6, 8.5, 5), (0.98, 0.90, 0.76))
-    roof = (7 - 1.5 * t - Y) * 1.15 - np.abs(X - 1.5)
-    _paint(picture, np.minimum(roof, Y + 2), _shade((0.80, 0.30, 0.20), -4, 6, 16))
-    _paint(picture, _box(1.5, -8, 1.6, 3), (0.42, 0.26, 0.20))
-    for x in (-3.0, 6.5):
-        _paint(picture, _box(x, -5.5, 1.2, 1.7), (0.30, 0.46, 0.66))
-    return picture
+def _pine_oak(e: _Easel, t: float) -> None:
+    e.backdrop((0.66, 0.80, 0.95), (0.62, 0.72, 0.34), -10)
+    e.paint(e.ellipse(4, -12, 8, 1.5), (0.42, 0.50, 0.24))
+    e.paint(e.box(0, -9, 1.3 + 0.7 * t, 4), (0.40, 0.26, 0.16))
+    pine, oak = np.array([[9.5, 8.4, 6.6, 4.8, 3, 1.6, 0], [3, 7, 9.5, 10, 9, 6, 0]])
+    crown = e.turned((-8, -6, -2, 2, 6, 9, 12), pine + t * (oak - pine))
+    e.paint(0.8 * crown, e.shade((0.16, 0.50, 0.26), -4, 5, 13))
 
 
-def _star_flower(t: float) -> np.ndarray:
-    picture = _scene((0.36, 0.24, 0.62), (0.30, 0.24, 0.46), -40)
-    radius, angle = np.hypot(X, Y), 2.5 * (np.arctan2(X, Y) + 0.1)  # half the angle of five tips
+def _house_church(e: _Easel, t: float) -> None:
+    e.backdrop((0.62, 0.78, 0.98), (0.42, 0.66, 0.32), -9)
+    e.paint(e.ellipse(3, -11, 12, 1.5), (0.28, 0.46, 0.24))
+    width, top = 1.4 + 2 * t, 6.5 + t  # a chimney that grows into a steeple
+    e.paint(e.box(-5.5, (top - 11) / 2, width, (top + 11) / 2), (0.94, 0.86, 0.72))
+    spire = (1 - (e.y - top) / (0.5 + 6 * t)) * (width + 0.6) - np.abs(e.x + 5.5)
+    e.paint(np.minimum(spire, e.y - top + 0.5), (0.46, 0.24, 0.26))
+    e.paint(e.box(1.5, -6, 8.5, 5), (0.98, 0.90, 0.76))
+    roof = (7 - 1.5 * t - e.y) * 1.15 - np.abs(e.x - 1.5)
+    e.paint(np.minimum(roof, e.y + 2), e.shade((0.80, 0.30, 0.20), -4, 6, 16))
+    e.paint(e.box(1.5, -8, 1.6, 3), (0.42, 0.26, 0.20))
+    for x in (-3, 6.5):
+        e.paint(e.box(x, -5.5, 1.2, 1.7), (0.30, 0.46, 0.66))
+
+
+def _star_flower(e: _Easel, t: float) -> None:
+    e.backdrop((0.36, 0.24, 0.62), (0.30, 0.24, 0.46), -40)
+    angle = 2.5 * (np.arctan2(e.x, e.y) + 0.1)  # half of five times the angle
     tips = 1 - 2 * np.arccos(np.abs(np.cos(angle))) / np.pi  # 1 at a tip, 0 between two
-    petals = 1 - (1 - tips) ** 2
-    edge = (1 - t) * (5 + 8 * tips**1.2) + t * (7 + 5 * petals)
-    _paint(picture, 0.7 * (edge - radius), _shade((1.0, 0.78, 0.22), -3, 4, 14))
-    _paint(picture, _ellipse(0, 0, 3.2, 3.2), (0.80, 0.44, 0.16))
-    return picture
+    star, flower = 5 + 8 * tips**1.2, 12 - 5 * (1 - tips) ** 2
+    edge = star + t * (flower - star)
+    e.paint(0.7 * (edge - np.hypot(e.x, e.y)), e.shade((1.0, 0.78, 0.22), -3, 4, 14))
+    e.paint(e.ellipse(0, 0, 3.2, 3.2), (0.80, 0.44, 0.16))
 
 
 _PAINTERS = (_apple_pear, _cup_bowl, _pine_oak, _house_church, _star_flower)
