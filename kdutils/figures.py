@@ -8,12 +8,14 @@ import base64
 import io
 import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn
 from IPython.display import display
 from matplotlib import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,3 +99,50 @@ def save(fig: Figure, name: str) -> Path:
     fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
     fig.savefig(folder / f"{name}.png", dpi=2 * fig.dpi, metadata={"Software": None})
     return folder / f"{name}.svg"
+
+
+def dot(
+    ax: Axes,
+    at: float,
+    where: float,
+    half: float | None = None,
+    *,
+    style: int = 0,
+    vertical: bool = False,
+    label: str | None = None,
+) -> None:
+    """A mean with the whiskers of its interval: the dot-and-whisker of every results figure.
+
+    Horizontal: the mean is `at` on x, in row `where`. Vertical: x = `at`, the mean is `where`.
+    half: half-width of the interval, None for a single run. style: which colour and marker.
+    """
+    error = {"yerr" if vertical else "xerr": half} if half is not None else {}
+    ax.errorbar(
+        at, where, **error, fmt=MARKERS[style], color=COLORS[style], ms=7, capsize=3,
+        elinewidth=1.5, markevery=1, mfc="white" if style % 2 else COLORS[style],
+        label=label, zorder=2,
+    )  # fmt: skip
+
+
+def reference(ax: Axes, at: float, where: float, label: str | None = None) -> None:
+    """A published value, as the open diamond that stands for one in every results figure."""
+    ax.plot(at, where, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
+
+
+def count(fig: Figure, n: Iterable[int], profile: str, dataset: str, unit: str = "seeds") -> None:
+    """Write under a figure what it rests on: data set, profile and number of runs."""
+    counts = sorted(set(n))
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    bars = "; bars: 95 % intervals" if counts[-1] > 1 else ""
+    note = f"{dataset}, profile {profile}; n = {many} {unit}{bars}"
+    fig.supxlabel(note, fontsize=9, color="#444444", x=0.99, ha="right")
+
+
+def span(
+    values: Iterable[float], margin: float = 0.12, at_least: float = 1.0
+) -> tuple[float, float]:
+    """Axis limits that hold these values: whiskers of very few seeds may leave the picture."""
+    values = list(values)
+    low, high = min(values), max(values)
+    pad = max(margin * (high - low), at_least)
+    return low - pad, high + pad

@@ -74,7 +74,9 @@ def kd_loss(
     check_alpha(alpha)
     _check_shapes(student_logits, teacher_logits, "teacher logits")
     if labels is None and alpha < 1:
-        raise ValueError(f"alpha = {alpha} uses labels, but labels is None: pass them, or alpha = 1.")
+        raise ValueError(
+            f"alpha = {alpha} uses labels, but labels is None: pass them, or alpha = 1."
+        )
     soft = F.kl_div(
         F.log_softmax(student_logits / temperature, dim=1),
         F.log_softmax(teacher_logits.detach() / temperature, dim=1),

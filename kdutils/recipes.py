@@ -25,10 +25,10 @@ class Recipe:
     without_classes: classes whose images are left out. views: a kind from `views.KINDS`, drawn anew
     every epoch. view_stream: students of one seed share a stream; teachers have another, so that a
     teacher speaks about views it was not fitted to. schedule: "constant", "one-cycle", "cosine".
-    teacher: a recipe, several (their probabilities are averaged), "posterior" (the exact p(y|x) of
-    bayes10), or None for hard labels. temperature, alpha, soft_scale: as `losses.kd_loss` takes
-    them; alpha = 1 uses no label. teacher_order: "matched", or "permuted" (the control: every
-    image gets the logits of another). Raises ValueError, naming the field, its value and what is
+    teacher: a recipe, a tuple of them (fixed at every seed; logits averaged), "posterior" (the
+    exact p(y|x) of bayes10), or None for hard labels. temperature, alpha, soft_scale: as
+    `losses.kd_loss` takes them; alpha = 1 uses no label. teacher_order: "matched", or "permuted"
+    (the control: every image gets the logits of another). Raises ValueError, naming the field, its value and what is
     allowed.
     """
 
@@ -122,8 +122,10 @@ class Recipe:
             value = getattr(self, f.name)
             if value == f.default and f.name != "seed":
                 continue
-            if f.name == "teacher" and value != "posterior":
-                value = [teacher.as_dict() for teacher in self.teachers]
+            if isinstance(value, Recipe):
+                value = value.as_dict()
+            elif f.name == "teacher" and isinstance(value, tuple):
+                value = [teacher.as_dict() for teacher in value]
             out[f.name] = list(value) if isinstance(value, tuple) else value
         return out
 
@@ -135,8 +137,9 @@ class Recipe:
             if name in saved:
                 saved[name] = tuple(saved[name])
         if isinstance(saved.get("teacher"), list):
-            teachers = tuple(cls.from_dict(teacher) for teacher in saved["teacher"])
-            saved["teacher"] = teachers[0] if len(teachers) == 1 else teachers
+            saved["teacher"] = tuple(cls.from_dict(teacher) for teacher in saved["teacher"])
+        elif isinstance(saved.get("teacher"), dict):
+            saved["teacher"] = cls.from_dict(saved["teacher"])
         return cls(**saved)
 
     @property

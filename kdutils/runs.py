@@ -15,7 +15,7 @@ from . import __version__, data, metrics, models
 from .knowledge import Knowledge, log_posterior
 from .recipes import Recipe
 from .store import Record, Store
-from .training import NotFinite, base_split, build_net, fit, pick_device, predict, transfer_index
+from .training import NotFinite, build_net, fit, pick_device, predict, transfer_index
 
 
 def device_name(device: torch.device) -> str:
@@ -114,7 +114,7 @@ def _teacher(recipe: Recipe, dataset: data.Dataset, store: Store, device: torch.
         shuffle = torch.Generator().manual_seed(recipe.seed)
         index = index[torch.randperm(len(index), generator=shuffle)]
     if recipe.teacher == "posterior":
-        exact = log_posterior(base_split(recipe, dataset).images)[index]
+        exact = log_posterior(recipe.train_on, recipe.n_train)[index]
         return (lambda epoch: exact), None
     for teacher in recipe.teachers:
         run(teacher, store, device)
@@ -146,7 +146,7 @@ def measure(
     if knowledge is not None:
         teacher = knowledge.answers(dataset.test.images).cpu()
     elif recipe.teacher == "posterior":
-        teacher = log_posterior(dataset.test.images)
+        teacher = log_posterior("test")
     else:
         teacher = None
     if teacher is not None:

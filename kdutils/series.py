@@ -203,8 +203,12 @@ def execute(notebook: Notebook, target: Path, values: Mapping[str, object]) -> F
     nb.cells = [c for c in nb.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     failure = None
     if isinstance(caught, PapermillExecutionError):
-        raised = caught.evalue.strip().splitlines() or [""]
-        failure = _failure(nb, _failed_cell(nb), f"{caught.ename}: {raised[0]}".rstrip(": "))
+        # papermill also raises for a cell tagged raises-exception, whose error is part of the text.
+        found = _first_error(nb)
+        if found is not None:
+            index, output = found
+            reason = (output.evalue.strip().splitlines() or [""])[0]
+            failure = _failure(nb, index, f"{output.ename}: {reason}".rstrip(": "))
     elif caught is not None:
         reason = " ".join(str(caught).split()) or "no reason given"
         failure = _failure(nb, _last_started(nb), f"{type(caught).__name__}: {reason}")
@@ -265,21 +269,29 @@ def _in_front(folder: str, variable: str) -> str:
     return os.pathsep.join([folder, *filter(None, [os.environ.get(variable)])])
 
 
-def _failed_cell(nb: nbformat.NotebookNode) -> int:
+def _first_error(nb: nbformat.NotebookNode) -> tuple[int, nbformat.NotebookNode] | None:
+    """Index and error output of the first cell that should not have raised."""
     for index, cell in enumerate(nb.cells):
-        tolerated = "raises-exception" in cell.metadata.get("tags", [])
-        if not tolerated and any(o.output_type == "error" for o in cell.get("outputs", [])):
-            return index
-    return _last_started(nb)
+        if "raises-exception" in cell.metadata.get("tags", []):
+            continue
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return index, output
+    return None
 
 
 def _last_started(nb: nbformat.NotebookNode) -> int:
-    """The code cell with the highest execution count: the one a dead kernel died in.
+    """The last code cell that papermill began: the one a kernel died in.
 
-    papermill's own cell status is no witness: after a dead kernel it calls every cell completed.
+    Its other notes are no witness: after a dead kernel it calls every cell completed, and the
+    execution count of the fatal cell may never have arrived.
     """
-    counts = [cell.get("execution_count") or 0 for cell in nb.cells]
-    return counts.index(max(counts)) if any(counts) else 0
+    begun = [
+        index
+        for index, cell in enumerate(nb.cells)
+        if cell.cell_type == "code" and cell.metadata.get("papermill", {}).get("start_time")
+    ]
+    return begun[-1] if begun else 0
 
 
 def _failure(nb: nbformat.NotebookNode, index: int, error: str) -> Failure:

@@ -4,7 +4,7 @@ In: the store and the arms of `course`. Out: rows (plain dicts) and data frames.
 notebooks, the report and `python -m kdutils results` all draw on `results`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -100,9 +100,7 @@ def best_by_validation(results: Sequence[Result]) -> Result:
     """
     if not results:
         raise ValueError("best_by_validation needs at least one arm with records.")
-    return min(
-        results, key=lambda r: (r.mean_ci("val_errors")[0], r.mean_ci("val_nll")[0])
-    )
+    return min(results, key=lambda r: (r.mean_ci("val_errors")[0], r.mean_ci("val_nll")[0]))
 
 
 def selections(results: Sequence[Result]) -> dict[str, Result]:
@@ -149,8 +147,8 @@ def _recorded(number: int, store: Store) -> list[list[Result]]:
 def compare(this_run: Sequence[Result], metric: str, store: Store | None = None) -> pd.DataFrame:
     """Published, recorded and this run side by side, one row an arm that shows `metric`.
 
-    this_run: what `collect` returned. Recorded: the best real profile that the store holds. Both are
-    mean ± half-width of the 95 % interval (n). Raises ValueError where there are no results.
+    this_run: what `collect` returned. Recorded: the best real profile in the store. Both are mean
+    ± half-width of the 95 % interval (n). Raises ValueError where there are no results.
     """
     if not this_run:
         raise ValueError("there are no records to show: train them first with run_all.")
@@ -180,6 +178,98 @@ def _cell(result: Result | None, metric: str) -> str:
     if not values:
         return "did not train"
     return f"{interval(*metrics.mean_ci(values), digits_of(metric))} (n = {len(values)})"
+
+
+def find(results: Sequence[Result], name: str) -> Result | None:
+    """The result of the arm of that name, or None where nothing is recorded."""
+    return next((result for result in results if result.name == name), None)
+
+
+def difference(first: Result, second: Result, metric: str) -> dict[str, float | int | None]:
+    """First minus second, paired by seed: keys difference, ci95, p, n.
+
+    Seeds that only one arm has are left out. Raises ValueError for fewer than two common seeds.
+    """
+    a, b = (
+        {r.recipe.seed: r.metrics[metric] for r in result.records if metric in r.metrics}
+        for result in (first, second)
+    )
+    seeds = sorted(a.keys() & b.keys())
+    return metrics.paired_test([a[seed] for seed in seeds], [b[seed] for seed in seeds])
+
+
+def differences(
+    results: Sequence[Result], metric: str, questions: Mapping[str, tuple[str, str]]
+) -> str:
+    """Markdown: for each question, first arm minus second, paired by seed, with its interval."""
+    unit = {"test_errors": "errors", "test_accuracy": "points"}.get(metric, METRICS[metric])
+    digits = digits_of(metric)
+    lines = []
+    for question, names in questions.items():
+        pair = [find(results, name) for name in names]
+        if None in pair:
+            lines.append(f"- {question}: not recorded yet.")
+            continue
+        try:
+            d = difference(*pair, metric)
+        except ValueError:
+            lines.append(f"- {question}: fewer than two common seeds, so no interval.")
+            continue
+        p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
+        clear = abs(d["difference"]) > d["ci95"]
+        verdict = "" if clear else " These seeds do not tell it from zero."
+        lines.append(
+            f"- {question}: **{d['difference']:+.{digits}f} ± {d['ci95']:.{digits}f} {unit}** "
+            f"({d['n']} pairs, {p}).{verdict}"
+        )
+    return "\n".join(lines)
+
+
+def selection_table(results: Sequence[Result]) -> pd.DataFrame:
+    """What validation chose among the arms that differ in one setting, and what it then scored."""
+    chosen = selections(results)
+    rows = []
+    for result in results:
+        if result.arm.select:
+            best = chosen[result.arm.select] is result
+            rows.append(
+                {
+                    "family": result.arm.select,
+                    "setting": result.arm.setting,
+                    "validation errors": interval(*result.mean_ci("val_errors")),
+                    "test errors": interval(*result.mean_ci("test_errors")),
+                    "n": len(result.records),
+                    "chosen": "yes" if best else "",
+                }
+            )
+    return pd.DataFrame(rows).set_index(["family", "setting"])
+
+
+def metric_table(result: Result, store: Store | None = None) -> pd.DataFrame:
+    """Every metric that an arm is held against: published, recorded, this run; one row a metric."""
+    rows = []
+    for metric in result.arm.metrics:
+        row = compare([result], metric, store).reset_index().drop(columns="arm")
+        rows.append(row.assign(metric=METRICS[metric]))
+    return pd.concat(rows).set_index("metric")
+
+
+def test_images(results: Sequence[Result]) -> int:
+    """How many test images the accuracies of these results stand for."""
+    m = results[0].records[0].metrics
+    return round(m["test_errors"] / (1 - m["test_accuracy"] / 100))
+
+
+def cost(results: Sequence[Result]) -> str:
+    """A line of Markdown: how many runs a notebook rests on, what they took, and where."""
+    records = {record.id: record for result in results for record in result.records}.values()
+    seconds = sum(record.seconds for record in records)
+    took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    devices = ", ".join(sorted({f"{r.device}, {r.threads} thread(s)" for r in records}))
+    return (
+        f"This page rests on {len(records)} runs of the profile `{results[0].profile}`. "
+        f"Training them took {took} in all, on: {devices}. Reading them takes seconds."
+    )
 
 
 def interval(mean: float | None, half: float | None, digits: int = 1) -> str:

@@ -34,9 +34,7 @@ KINDS: dict[str, Kind] = {
     "none": Kind(),
     "jitter": Kind(shift=2),
     "affine": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12),
-    "elastic": Kind(
-        shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12, elastic=3.0
-    ),
+    "elastic": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12, elastic=3.0),
     "crop-flip": Kind(shift=4, flip=True),
 }
 

@@ -45,9 +45,7 @@ def test_what_is_stored_is_not_asked_again(student, store):
     again = Knowledge(student, digits, nobody, store.local / "k", CPU)
     assert torch.equal(again.logits(1), first)
     hotter = replace(student, temperature=20.0, alpha=0.5)
-    assert torch.equal(
-        Knowledge(hotter, digits, nobody, store.local / "k", CPU).logits(1), first
-    )
+    assert torch.equal(Knowledge(hotter, digits, nobody, store.local / "k", CPU).logits(1), first)
     with pytest.raises(AssertionError, match="live teacher"):
         again.logits(2)
 

@@ -43,7 +43,7 @@ def test_kl_and_agreement():
 
 
 def test_mean_ci_is_the_t_interval():
-    """Student 1908's sleep data: mean 1.58, 95 % interval 0.70 to 2.46 of the paired differences."""
+    """Student 1908's sleep data: mean difference 1.58, 95 % interval 0.70 to 2.46."""
     first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
     second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
     mean, half = metrics.mean_ci(np.subtract(second, first))

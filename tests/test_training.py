@@ -64,9 +64,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path, monk
 
 def test_another_seed_is_another_run_and_the_same_seed_the_same(tiny):
     digits = data.load("digits")
-    first, again, other = (
-        fit(r, digits, device=CPU) for r in (tiny, tiny, replace(tiny, seed=1))
-    )
+    first, again, other = (fit(r, digits, device=CPU) for r in (tiny, tiny, replace(tiny, seed=1)))
     assert torch.equal(weights(first), weights(again))
     assert not torch.equal(weights(first), weights(other))
 
@@ -84,7 +82,7 @@ def test_a_run_that_fails_leaves_a_record_without_a_number(tiny, store):
 
 
 def test_ten_times_weaker_loss_at_ten_times_the_rate_is_the_same_run(tiny):
-    """Why the poster's unlabelled row at lr .1 is the right loss at lr .01: plain SGD cannot tell."""
+    """Why the poster's unlabelled row at lr .1 is the right loss at lr .01."""
     teacher = fit(replace(tiny, epochs=6), data.load("digits"), device=CPU)
     digits = data.load("digits")
     z = predict(teacher.net, digits.train.images[:300], digits)

@@ -18,6 +18,7 @@ def mnist_teacher(profile: Profile, views: str = "elastic", **changes) -> Recipe
         view_stream=1,
         epochs=b["mnist_teacher_epochs"],
         batch_size=b["mnist_batch"],
+        precision=profile.precision,
         lr=2e-3,
     )
     return replace(base, **changes)
@@ -32,7 +33,8 @@ def mnist_student(profile: Profile, **changes) -> Recipe:
         model=f"mlp-{width}-{width}",
         epochs=b["mnist_student_epochs"],
         batch_size=b["mnist_batch"],
-        lr=2e-3,
+        precision=profile.precision,
+        lr=5e-3,
     )
     return replace(base, **changes)
 
@@ -63,5 +65,6 @@ def poster_student(profile: Profile, lr: float, **changes) -> Recipe:
         momentum=0.9,
         schedule="constant",
         train_on="all",
+        precision=profile.precision,
     )
     return replace(base, **changes)

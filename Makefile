@@ -1,0 +1,62 @@
+# Two commands: `make report` and `make test`. Each is a `python -m kdutils` command, run in .venv.
+# `make help` lists all; where there is no make: README.md, "Without make".
+
+PYTHON ?= python3
+PY := .venv/bin/python
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+
+# A misspelt variable would be passed over without a word: make report PROFLE=laptop.
+ALLOWED := PYTHON PROFILE ONLY SET SEEDS OUT NN
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
+UNKNOWN := $(filter-out $(ALLOWED) -%,$(GIVEN))
+ifneq ($(strip $(UNKNOWN)),)
+$(error unknown variable $(UNKNOWN); allowed: $(ALLOWED))
+endif
+
+ARGUMENTS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(SEEDS),--seeds $(SEEDS))
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@echo
+	@echo "with PROFILE=smoke|laptop|paper, ONLY=03, SEEDS=0,1,2, SET=NAME=VALUE, OUT=folder; for make run, NN=03"
+
+report: $(READY) ## run every notebook, write build/report/index.html
+	@$(PY) -m kdutils report $(ARGUMENTS) $(if $(ONLY),--only $(ONLY)) $(if $(SET),--set '$(SET)') $(if $(OUT),--out '$(OUT)')
+
+test: $(READY) ## ruff, pytest, nbval
+	@$(PY) -m kdutils test
+
+lab: $(READY) ## JupyterLab in notebooks/
+	@$(PY) -m kdutils lab
+
+results: $(READY) ## every recorded result beside the published one
+	@$(PY) -m kdutils results $(or $(NN),$(ONLY))
+
+run: $(READY) ## train what notebook NN needs and the store lacks
+	@$(PY) -m kdutils run $(or $(NN),$(ONLY)) $(ARGUMENTS)
+
+sync: $(READY) ## bring .py and .ipynb of each notebook to the same text
+	@$(PY) -m kdutils sync
+
+setup: $(READY) ## create .venv and install the locked packages
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	$(PY) -m pip install --quiet uv
+	$(PY) -m uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		pyproject.toml --output-file requirements.lock
+
+clean: ## remove build/ (not .venv, data or runs)
+	rm -rf build
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "This needs Python 3.11, 3.12 or 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 ..." % v)'
+	@echo "Installing the locked packages into .venv (once; some minutes, most of them for PyTorch)"
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --disable-pip-version-check -r requirements.lock
+	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	@touch $(READY)
+
+.PHONY: help report test lab results run sync setup lock clean

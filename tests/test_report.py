@@ -1,0 +1,337 @@
+"""The report: what it checks before it runs, what it keeps of a failure, what a page is."""
+
+import os
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from kdutils import figures, pages, report, series
+
+PARAMETERS = 'PROFILE = "laptop"\nSEEDS = None  # the profile\'s own\nTEMPERATURES = [1, 2]'
+
+TEXT = r"""# What does a *teacher* know?
+
+Let $z_i < z_j$ be logits; a price of \$5 and `$x$` in code are no formulas.
+
+$$p_i = \frac{e^{z_i/T}}{\sum_j e^{z_j/T}}$$
+
+\begin{align*}
+a &= b \\
+  &= \operatorname{softmax}(c)
+\end{align*}
+
+See [the next one](02_fails.ipynb#why) and [the code](../kdutils/losses.py).
+
+## A section
+
+## A section
+
+```python
+cost = "$5 and $6"
+```
+"""
+
+FIGURE = """import matplotlib.pyplot as plt
+from kdutils import figures
+figures.theme()
+fig, ax = plt.subplots()
+ax.plot([0, 1], [0, 1])
+figures.show(fig, alt="A straight line that rises from nought to one & <more>")"""
+
+NOISE = """import sys
+print("\\r 50%|#####     | 1/2 [00:01<00:01]\\r100%|##########| 2/2 [00:02<00:00]", file=sys.stderr)
+print("careful: a warning", file=sys.stderr)
+print("interpreter", sys.executable)"""
+
+SLIDER = """from IPython.display import HTML
+HTML("<input id='t' type='range'><script>if (1 < 2 && 3) { document.title; }</script>")"""
+
+
+def _write(folder: Path, name: str, *cells) -> None:
+    nb = new_notebook(cells=list(cells))
+    nb.metadata["kernelspec"] = {"name": "nowhere", "display_name": "?", "language": "python"}
+    nbformat.write(nb, folder / name)
+
+
+def _parameters():
+    return new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Three small notebooks, the second of which fails, and the report made of them."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    out = tmp_path_factory.mktemp("report")
+    _write(
+        folder,
+        "01_works.ipynb",
+        new_markdown_cell(TEXT),
+        _parameters(),
+        new_code_cell("print(PROFILE, SEEDS)"),
+        new_code_cell(FIGURE, metadata={"tags": ["hide-input"]}),
+        new_code_cell(NOISE),
+        new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]}),
+        new_code_cell(SLIDER),
+    )
+    _write(
+        folder,
+        "02_fails.ipynb",
+        new_markdown_cell("# It fails"),
+        _parameters(),
+        new_code_cell("print('before the error')"),
+        new_code_cell("\n# here it stops\nraise RuntimeError('no such luck\\nand more')"),
+        new_code_cell("print('never')"),
+    )
+    _write(
+        folder,
+        "03_dies.ipynb",
+        new_markdown_cell("# It dies"),
+        _parameters(),
+        new_code_cell("import os; os._exit(1)"),
+        new_code_cell("print('never')"),
+    )
+    said = []
+    environment = dict(os.environ)
+    failed = report.build(
+        {"PROFILE": "smoke", "SEEDS": [0, 1]}, folder=folder, out=out, say=said.append
+    )
+    assert dict(os.environ) == environment
+    return {"folder": folder, "out": out, "said": said, "failed": failed}
+
+
+def _page(site, name):
+    return (site["out"] / name).read_text(encoding="utf-8")
+
+
+def test_a_failing_notebook_is_named_with_its_cell_and_the_others_run(site):
+    assert site["failed"] == 2
+    first, second, third = site["said"][:3]
+    assert re.fullmatch(r"01_works: \d+\.\d s", first)
+    assert "02_fails: FAILED" in second
+    assert "cell 4 (`# here it stops`): RuntimeError: no such luck" in second
+    assert "cell 3 (`import os; os._exit(1)`): DeadKernelError" in third
+    assert site["said"][-1] == "1 of 3 notebooks ran; failed: 02, 03."
+
+
+def test_an_error_that_the_text_wants_is_no_failure(site):
+    page = _page(site, "01_works.html")
+    assert "ZeroDivisionError" in page and "failed in" not in page
+
+
+def test_what_finished_is_kept_and_no_partial_file_stays(site):
+    names = sorted(path.name for path in site["out"].iterdir())
+    stems = ("01_works", "02_fails", "03_dies")
+    wanted = sorted([f"{s}.{e}" for s in stems for e in ("html", "ipynb")] + ["index.html"])
+    assert names == wanted
+    for stem, status in zip(stems, ("done", "failed", "failed"), strict=True):
+        nb = nbformat.read(site["out"] / f"{stem}.ipynb", as_version=4)
+        assert nb.metadata["kdutils"]["status"] == status
+
+
+def test_a_failed_page_says_so_and_shows_what_came_before(site):
+    page = _page(site, "02_fails.html")
+    assert "<title>(failed) It fails" in page and 'id="failed"' in page
+    assert "before the error" in page and "RuntimeError" in page
+    assert "papermill" not in page
+
+
+def test_the_first_page_lists_every_notebook_with_its_status(site):
+    page = _page(site, "index.html")
+    assert page.index("What does a teacher know?") < page.index("It fails") < page.index("It dies")
+    assert page.count('class="failed"') == 2 and 'href="01_works.html"' in page
+    assert "torch" in page and "smoke" in page
+
+
+class _Outside(HTMLParser):
+    """Collects everything a browser would fetch by itself, and the images without a description."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetched, self.silent, self.alts = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == "img":
+            self.alts.append(attrs.get("alt"))
+        for name in ("src", "srcset", "poster", "data") + (("href",) if tag == "link" else ()):
+            value = attrs.get(name)
+            if value and not value.startswith("data:"):
+                self.fetched.append(value)
+
+
+@pytest.mark.parametrize("name", ["index.html", "01_works.html", "02_fails.html"])
+def test_a_page_fetches_nothing(site, name):
+    page = _page(site, name)
+    outside = _Outside()
+    outside.feed(page)
+    assert outside.fetched == []
+    assert not re.search(r"url\((?!['\"]?data:)|@import|require\.|MathJax|https?://cdn", page)
+
+
+def test_an_image_keeps_its_description(site):
+    outside = _Outside()
+    outside.feed(_page(site, "01_works.html"))
+    assert outside.alts == ["A straight line that rises from nought to one & <more>"]
+
+
+def test_formulas_become_mathml_and_code_does_not(site):
+    page = _page(site, "01_works.html")
+    assert page.count("<math ") == 3
+    assert page.count('display="block"') == 2
+    assert r'alttext="z_i &lt; z_j"' in page
+    assert "<code>$x$</code>" in page and "$5 and" in page
+    assert "$5 and $6" in re.sub("<[^>]+>", "", page)
+
+
+def test_links_between_notebooks_become_links_between_pages(site):
+    page = _page(site, "01_works.html")
+    assert 'href="02_fails.html#why"' in page
+    code = re.search(r'href="([^"]*losses\.py)"', page)[1]
+    target = (site["out"] / code).resolve()
+    assert target == (site["folder"] / "../kdutils/losses.py").resolve()
+    assert 'rel="next"' in page and 'rel="prev" href="01_works.html"' in _page(
+        site, "02_fails.html"
+    )
+
+
+def test_every_heading_has_an_anchor_of_its_own_and_stands_in_the_contents(site):
+    page = _page(site, "01_works.html")
+    ids = re.findall(r'<h\d id="([^"]+)"', page)
+    assert ids == ["what-does-a-teacher-know", "a-section", "a-section-2"]
+    assert re.findall(r'<li class="level-2"><a href="#([^"]+)"', page) == ids[1:]
+
+
+def test_progress_bars_are_dropped_and_warnings_stay(site):
+    nb = nbformat.read(site["out"] / "01_works.ipynb", as_version=4)
+    streams = [o for c in nb.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
+    assert [o.text for o in streams] == ["careful: a warning\n"]
+
+
+def test_notebooks_run_on_this_very_interpreter_whatever_kernel_they_name(site):
+    nb = nbformat.read(site["out"] / "01_works.ipynb", as_version=4)
+    texts = [o.text for c in nb.cells for o in c.get("outputs", []) if o.get("name") == "stdout"]
+    assert texts == ["smoke [0, 1]\n", f"interpreter {sys.executable}\n"]
+
+
+def test_scripts_of_an_output_arrive_unchanged(site):
+    assert "<script>if (1 < 2 && 3) { document.title; }</script>" in _page(site, "01_works.html")
+
+
+def test_hidden_input_can_be_opened_and_papermills_names_do_not_show(site):
+    page = _page(site, "01_works.html")
+    assert page.count('<details class="source"><summary>Code</summary>') == 1
+    assert "Set for this report" in page and "# Parameters" not in page
+
+
+def test_a_page_has_language_title_skip_link_and_scales_to_a_phone(site):
+    page = _page(site, "01_works.html")
+    assert '<html lang="en">' in page and 'href="#main"' in page and '<main id="main">' in page
+    assert "<title>What does a teacher know?" in page
+    assert 'name="viewport" content="width=device-width' in page
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"PROFILE": "smok"}, r"PROFILE = 'smok'.*'smoke'.*'laptop'.*'paper'"),
+        ({"SEEDS": [0, "a"]}, r"SEEDS holds 'a'"),
+        ({"EPOCHS": 3}, r"Notebook 01 has no parameter 'EPOCHS' \(given: 3\).*TEMPERATURES"),
+        ({"TEMPERATURES": "hot"}, r"TEMPERATURES = 'hot' does not fit; its default is \[1, 2\]"),
+    ],
+)
+def test_bad_values_are_refused_before_anything_runs(site, tmp_path, values, message):
+    with pytest.raises(ValueError, match=message):
+        report.build(values, folder=site["folder"], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_notebook_number_is_answered_with_those_that_exist(site):
+    with pytest.raises(ValueError, match="no notebook '07'.*01 What does a teacher know"):
+        series.choose(["7"], site["folder"])
+    assert [n.number for n in series.choose(["3", "01"], site["folder"])] == ["01", "03"]
+
+
+def test_settings_are_read_as_python_values():
+    parsed = series.parse(["T=2.5", "SEEDS=[0, 1]", "PROFILE=laptop", "NAME=a=b"])
+    assert parsed == {"T": 2.5, "SEEDS": [0, 1], "PROFILE": "laptop", "NAME": "a=b"}
+    assert series.parse_seeds("0,1,2") == [0, 1, 2] and series.parse_seeds("4") == [4]
+    for wrong in ("T", "=3", "2T=1"):
+        with pytest.raises(ValueError, match="NAME=VALUE"):
+            series.parse([wrong])
+    for wrong in ("0,x", "1.5", "", "0,0"):
+        with pytest.raises(ValueError, match="SEEDS"):
+            series.parse_seeds(wrong)
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\nosuch{x}",
+        r"\frac{a",
+        "}",
+        "",
+        r"\begin{foo}x\end{foo}",
+        r"\operatorname*{max}_x",
+        "a & b",
+    ],
+)
+def test_a_formula_that_cannot_be_shown_is_an_error(latex):
+    with pytest.raises(pages.FormulaError, match="formula"):
+        pages.mathml(latex)
+
+
+def test_a_formula_that_cannot_be_shown_names_its_cell(tmp_path):
+    nb = new_notebook(cells=[new_markdown_cell("# A"), new_markdown_cell(r"so $\nosuch$ it is")])
+    with pytest.raises(pages.FormulaError, match=r"cell 2: the formula `\\nosuch`"):
+        pages.notebook_page(
+            nb, source=tmp_path, out=tmp_path, heading="A", series=[("01_a", "A")], here=0
+        )
+
+
+def test_aligned_formulas_keep_their_columns():
+    made = pages.mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", display=True)
+    assert made.count("<mtr>") == 2 and "&</mi>" not in made
+    assert "mathvariant" not in pages.mathml(r"\boldsymbol{z}")
+
+
+def test_a_figure_needs_a_description(capsys):
+    import matplotlib.pyplot as plt
+
+    fig, _ = plt.subplots()
+    with pytest.raises(ValueError, match="too short"):
+        figures.show(fig, alt="a plot")
+    plt.close(fig)
+
+
+def test_a_saved_figure_has_the_same_bytes_each_time(tmp_path, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    monkeypatch.setenv("KDUTILS_FIGURES", str(tmp_path))
+    made = []
+    with plt.rc_context():
+        figures.theme()
+        for _ in range(2):
+            fig, ax = plt.subplots()
+            ax.plot(np.arange(5), np.arange(5) ** 2)
+            path = figures.save(fig, "curve")
+            plt.close(fig)
+            made.append((path.read_bytes(), path.with_suffix(".png").read_bytes()))
+    assert made[0] == made[1]
+
+
+def test_lines_differ_without_colour():
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context():
+        figures.theme()
+        fig, ax = plt.subplots()
+        lines = [ax.plot([0, 1], [k, k])[0] for k in range(len(figures.COLORS))]
+        looks = {(line.get_marker(), str(line._unscaled_dash_pattern)) for line in lines}
+        plt.close(fig)
+    assert len(looks) == len(figures.COLORS)
