@@ -107,6 +107,21 @@ def _sync(options: argparse.Namespace) -> int:
     return 0
 
 
+def _readme(options: argparse.Namespace) -> int:
+    from kdutils import readme
+
+    if options.times:
+        print("\n".join(readme.record_times(options.times)))
+    new = readme.fresh()
+    if new == readme.README.read_text(encoding="utf-8"):
+        return 0
+    if options.check:
+        print("README.md is not what the records say. Run `python -m kdutils readme`.")
+        return 1
+    readme.README.write_text(new, encoding="utf-8")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m kdutils",
@@ -200,6 +215,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--outputs", type=Path, metavar="DIR", help="take the outputs of the notebooks run there"
+    )
+
+    command = add(
+        "readme",
+        _readme,
+        "write the tables of the README from the records and the measured times",
+        ("readme", "readme --check", "readme --times build/report"),
+    )
+    command.add_argument("--check", action="store_true", help="write nothing; 1 if it would change")
+    command.add_argument(
+        "--times", type=Path, metavar="DIR", help="take over how long the notebooks there took"
     )
     return parser
 

@@ -168,7 +168,31 @@ def compare(this_run: Sequence[Result], metric: str, store: Store | None = None)
                 f"this run ({result.arm.recipe.dataset}, {profile})": _cell(result, metric),
             }
         )
-    return pd.DataFrame(rows).set_index("arm")
+    frame = pd.DataFrame(rows).set_index("arm").rename_axis(None)
+    # where this run is the recorded one, a second column would say the same again
+    return frame.drop(columns=frame.columns[-1]) if _same(frame) else frame
+
+
+def _same(frame: pd.DataFrame) -> bool:
+    return bool((frame.iloc[:, -1] == frame["recorded"]).all())
+
+
+def twice(this_run: Sequence[Result], metric: str, store: Store | None = None) -> pd.DataFrame:
+    """The poster's table: a row a cell, re-created "As published" beside "Done right".
+
+    Columns: the published value, then for both versions what is recorded, then, where it is not the
+    same, this run.
+    """
+    parts = []
+    for table in ("As published", "Done right"):
+        frame = compare([r for r in this_run if r.arm.table == table], metric, store)
+        frame.index = [name.rsplit(" (", 1)[0] for name in frame.index]
+        parts.append(frame.rename(columns=lambda c, t=table: f"{t.lower()}: {c}"))
+    both = pd.concat(parts, axis=1)
+    published = both.pop("done right: published")
+    both.pop("as published: published")
+    both.insert(0, "published", published)
+    return both.fillna("not recorded")
 
 
 def _cell(result: Result | None, metric: str) -> str:
@@ -242,16 +266,16 @@ def selection_table(results: Sequence[Result]) -> pd.DataFrame:
                     "chosen": "yes" if best else "",
                 }
             )
-    return pd.DataFrame(rows).set_index(["family", "setting"])
+    return pd.DataFrame(rows).set_index("family").rename_axis(None)
 
 
 def metric_table(result: Result, store: Store | None = None) -> pd.DataFrame:
     """Every metric that an arm is held against: published, recorded, this run; one row a metric."""
     rows = []
     for metric in result.arm.metrics:
-        row = compare([result], metric, store).reset_index().drop(columns="arm")
-        rows.append(row.assign(metric=METRICS[metric]))
-    return pd.concat(rows).set_index("metric")
+        row = compare([result], metric, store)
+        rows.append(row.set_axis([METRICS[metric]]))
+    return pd.concat(rows)
 
 
 def test_images(results: Sequence[Result]) -> int:

@@ -1,0 +1,82 @@
+"""The generated parts of the README: the notebooks with their measured times, and the results.
+
+In: `data/times.json`, the results table, the README between its markers. Out: the same README with
+those parts written anew. `python -m kdutils readme` calls it; a test holds it up to date.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+
+from . import course, tables
+from .runs import device_name
+from .store import ROOT
+from .training import pick_device
+
+README = ROOT / "README.md"
+TIMES = ROOT / "data" / "times.json"
+
+
+def record_times(report: Path) -> list[str]:
+    """Take over how long each notebook of a report took: the lines that say so.
+
+    report: the folder that `report` wrote. A notebook that failed is left out.
+    """
+    times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
+    said = []
+    for path in sorted(report.glob("[0-9][0-9]_*.ipynb")):
+        meta = nbformat.read(path, as_version=4).metadata["kdutils"]
+        if meta["error"] is not None:
+            continue
+        profile, seconds = meta["parameters"].get("PROFILE", "laptop"), round(meta["seconds"])
+        entry = {"seconds": seconds, "device": device_name(pick_device())}
+        times.setdefault(path.stem[:2], {})[profile] = entry
+        said.append(f"{path.stem}: {seconds} s on profile {profile}")
+    TIMES.write_text(json.dumps(times, indent=1, sort_keys=True) + "\n")
+    return said
+
+
+def notebook_table() -> str:
+    """Markdown: every notebook, its questions' title, and what it took on each profile."""
+    times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
+    lines = ["| notebook | smoke | laptop, from records |", "|---|---|---|"]
+    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        taken = times.get(path.stem[:2], {})
+        cells = [f"{taken[p]['seconds']} s" if p in taken else "–" for p in ("smoke", "laptop")]
+        title = course.NOTEBOOKS[int(path.stem[:2])]
+        lines.append(f"| [{path.stem[:2]} {title}](notebooks/{path.name}) | {' | '.join(cells)} |")
+    devices = sorted({t["device"] for taken in times.values() for t in taken.values()})
+    if devices:
+        lines += ["", f"Seconds a notebook, kernel start included, on: {'; '.join(devices)}."]
+    return "\n".join(lines)
+
+
+def results_table() -> str:
+    """Markdown: every recorded result that has a published value beside it."""
+    rows = [row for row in tables.results() if row["published"] is not None]
+    frame = tables.frame(rows).drop(columns=["data set"])
+    head = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * len(frame.columns)
+    body = ["| " + " | ".join(map(str, values)) + " |" for values in frame.to_numpy()]
+    return "\n".join([head, *body])
+
+
+def with_blocks(text: str, blocks: Iterable[tuple[str, str]]) -> str:
+    """The text with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced.
+
+    Raises ValueError for a block without its two markers.
+    """
+    for name, body in blocks:
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"the README has no pair of markers <!-- {name} --> <!-- /{name} -->.")
+        text = pattern.sub(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
+    return text
+
+
+def fresh() -> str:
+    """The README as it should be now."""
+    blocks = [("notebooks", notebook_table()), ("results", results_table())]
+    return with_blocks(README.read_text(encoding="utf-8"), blocks)
