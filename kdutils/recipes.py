@@ -28,8 +28,8 @@ class Recipe:
     teacher: a recipe, a tuple of them (fixed at every seed; logits averaged), "posterior" (the
     exact p(y|x) of bayes10), or None for hard labels. temperature, alpha, soft_scale: as
     `losses.kd_loss` takes them; alpha = 1 uses no label. teacher_order: "matched", or "permuted"
-    (the control: every image gets the logits of another). Raises ValueError, naming the field, its value and what is
-    allowed.
+    (the control: every image gets the logits of another). Raises ValueError, naming the field, its
+    value and what is allowed.
     """
 
     dataset: str
