@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from kdutils import pairs, series
 
@@ -45,7 +46,7 @@ def run(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> in
     return 1 if code or problems else 0
 
 
-def _prepared():
+def _prepared() -> Path:
     """The folder with every notebook set to the smoke profile, none of them run."""
     folder = SMOKE / "notebooks"
     shutil.rmtree(folder, ignore_errors=True)
@@ -58,8 +59,9 @@ def _prepared():
 
 
 def _has_mnist() -> bool:
-    folder = os.environ.get("KDUTILS_DATA") or series.ROOT / "data"
-    return os.path.exists(os.path.join(folder, "MNIST", "raw", "t10k-images-idx3-ubyte"))
+    from kdutils import data
+
+    return (data.folder() / "MNIST" / "raw" / "train-images-idx3-ubyte").exists()
 
 
 def _pytest(arguments: list[str], say: Callable[[str], None], problems: list[str]) -> int:

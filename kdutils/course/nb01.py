@@ -1,9 +1,70 @@
 """Notebook 01: the first distillation, on bayes10."""
 
+from dataclasses import replace
+from functools import partial
+
 from ..profiles import Profile
+from ..recipes import Recipe
 from .arm import Arm
+
+# A label smoothed by this much has the mean entropy of the true posterior (0.15 nats, held by a
+# test): as soft as the perfect teacher's answers, without what they say.
+SMOOTHING = 0.024
+
+METRICS = {"test_accuracy": None, "test_nll": None, "test_ece": None}
+TAUGHT = METRICS | {"test_kl_to_teacher": None}
+
+# how many times the images of the first experiment, and the words for it
+SIZES = {"a quarter of the images": 1 / 4, "four times the images": 4}
+
+
+def student(p: Profile, times: float = 1, **changes) -> Recipe:
+    """A small network with one hidden layer; as many steps however many images it learns from."""
+    b = p.budget
+    base = Recipe(
+        dataset=p.datasets["bayes10"],
+        model=f"mlp-{b['bayes10_student_width']}",
+        n_train=round(b["bayes10_images"] * times),
+        epochs=round(b["bayes10_epochs"] / times),
+        batch_size=25,
+        lr=3e-3,
+        precision="float32",
+    )
+    return replace(base, **changes)
+
+
+def teacher(p: Profile, times: int) -> Recipe:
+    """A convolutional network of hard labels, on `times` the student's images; equal steps."""
+    b = p.budget
+    return Recipe(
+        dataset=p.datasets["bayes10"],
+        model=f"mlp-{b['bayes10_teacher_width']}",
+        n_train=b["bayes10_images"] * times,
+        epochs=b["bayes10_teacher_epochs"] * 10 // times,
+        batch_size=100,
+        lr=1e-3,
+        view_stream=1,
+        precision="float32",
+    )
 
 
 def arms(p: Profile) -> list[Arm]:
-    """The arms of this notebook."""
-    return []
+    """The arms of this notebook: what they learn from differs, their budget does not."""
+    table = partial(Arm, 1, "A first distillation")
+    many, same = teacher(p, 10), teacher(p, 1)
+    exact = {"teacher": "posterior"}
+    out = [
+        table("teacher of ten times the images", many, METRICS, keep_logits=True),
+        table("teacher of the same images", same, METRICS),
+        table("hard labels", student(p), METRICS),
+        table("label smoothing", student(p, label_smoothing=SMOOTHING), METRICS),
+        table("perfect teacher", student(p, **exact), TAUGHT),
+        table("learned teacher", student(p, teacher=many), TAUGHT),
+        table("learned teacher of the same images", student(p, teacher=same), TAUGHT),
+        table("permuted teacher", student(p, **exact, teacher_order="permuted"), TAUGHT),
+    ]
+    for size, times in SIZES.items():
+        sized = partial(Arm, 1, "Fewer and more images")
+        out.append(sized(f"hard labels, {size}", student(p, times), METRICS))
+        out.append(sized(f"perfect teacher, {size}", student(p, times, **exact), TAUGHT))
+    return out

@@ -14,7 +14,9 @@ if (contents) {
   const mark = () => {
     waiting = false;
     const passed = headings.filter((h) => h.getBoundingClientRect().top < 120);
-    const now = passed.length ? passed[passed.length - 1].id : null;
+    const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+    const last = end ? headings[headings.length - 1] : passed[passed.length - 1];
+    const now = last ? last.id : null;
     links.forEach((a, id) => {
       if (id === now) a.setAttribute("aria-current", "true");
       else a.removeAttribute("aria-current");
