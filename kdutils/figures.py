@@ -129,12 +129,23 @@ def reference(ax: Axes, at: float, where: float, label: str | None = None) -> No
     ax.plot(at, where, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
 
 
-def count(fig: Figure, n: Iterable[int], profile: str, dataset: str, unit: str = "seeds") -> None:
-    """Write under a figure what it rests on: data set, profile and number of runs."""
+def count(
+    fig: Figure,
+    n: Iterable[int],
+    profile: str,
+    dataset: str,
+    unit: str = "seeds",
+    bars: bool = True,
+) -> None:
+    """Write under a figure what it rests on: data set, profile, number of runs, kind of bars.
+
+    profile: "" for runs that are the same at every profile. bars: whether there are intervals.
+    """
     counts = sorted(set(n))
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    bars = "; bars: 95 % intervals" if counts[-1] > 1 else ""
-    note = f"{dataset}, profile {profile}; n = {many} {unit}{bars}"
+    kind = "; bars: 95 % intervals" if bars and counts[-1] > 1 else ""
+    where = f"{dataset}, profile {profile}" if profile else dataset
+    note = f"{where}; n = {many} {unit}{kind}"
     fig.supxlabel(note, fontsize=9, color="#444444", x=0.99, ha="right")
 
 
