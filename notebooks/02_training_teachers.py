@@ -427,9 +427,8 @@ Markdown(
 
 # %%
 small = Recipe(
-    dataset="digits", model="mlp-64-64", epochs=12, batch_size=64, lr=0.02, views="jitter",
-    view_stream=1, precision="float32",
-)  # fmt: skip
+    dataset="digits", model="mlp-64-64", epochs=12, batch_size=64, lr=0.02, precision="float32"
+)
 both = {name: replace(small, schedule=name) for name in ("constant", "one-cycle")}
 runs = dict(zip(both, run_all(both.values(), [0, 1, 2], quiet=True), strict=True))
 
@@ -470,6 +469,9 @@ Markdown(
 )
 
 # %% [markdown]
+# A lower constant rate jumps less, but it also learns more slowly. One cycle has both, one after the
+# other.
+#
 # ### Dropout
 #
 # In training, dropout (Srivastava et al. 2014) sets each unit to 0 with probability $p$, anew for
@@ -502,8 +504,15 @@ for p in (0.2, 0.5, 0.8):
 # compare with one answer without.
 
 # %%
-tiny = replace(small, model="mlp-128-128", dropout=(0.1, 0.3), views="elastic", epochs=15,
-               lr=5e-3)  # fmt: skip
+tiny = replace(
+    small,
+    model="mlp-128-128",
+    dropout=(0.1, 0.3),
+    views="elastic",
+    view_stream=1,
+    epochs=15,
+    lr=5e-3,
+)
 run_all([tiny], [0], quiet=True)
 net = trained(tiny)
 small_digits = data.load("digits")
@@ -597,7 +606,7 @@ Markdown(tables.differences(results, "test_errors", {
 #
 # A network is *calibrated* if it is right in 90 % of the cases in which it says "90 %". A *reliability
 # diagram* puts the images into bins by their confidence, the highest probability, and draws the
-# share of right answers of each bin. On the diagonal a network is honest. Below it, it is
+# share of right answers of each bin. (We leave out bins of fewer than ten images.) On the diagonal a network is honest. Below it, it is
 # overconfident. Above it, it is too modest. The *expected calibration error* is the mean distance
 # from the diagonal, weighted by the number $n_b$ of images in bin $b$ (Guo et al. 2017):
 #
@@ -659,7 +668,7 @@ for ax, (name, found) in zip(axes[0], answers.items(), strict=True):
         ends = beta.ppf([[0.025], [0.975]], n * share_right + 0.5, n - n * share_right + 0.5)
         bars = np.clip([share_right - ends[0], ends[1] - share_right], 0, None)
         ax.errorbar(confidence, share_right, bars, fmt=figures.MARKERS[k], color=figures.COLORS[k],
-                    ls=figures.DASHES[k], ms=5, lw=1.2, capsize=2, label=state,
+                    ls=figures.DASHES[k], ms=5, lw=1.2, capsize=2, label=state, markevery=1,
                     mfc=figures.COLORS[k] if k == 0 else "white")  # fmt: skip
     t = np.mean([t for t, _ in scaled[name]])
     ax.set_title(f"{name.replace(', ', ',' + chr(10))}\nT = {t:.2f}", fontsize=10, loc="center")
@@ -668,7 +677,7 @@ for ax, (name, found) in zip(axes[0], answers.items(), strict=True):
 axes[0, 0].set_ylabel("share of right answers")
 axes[0, -1].legend(loc="lower right")
 figures.count(fig, {len(found) for found in answers.values()}, PROFILE, profile.datasets["mnist"],
-              unit="seeds, pooled; bins of 10 images or more")  # fmt: skip
+              unit="seeds, pooled")  # fmt: skip
 figures.show(
     fig,
     name="02_reliability",
@@ -902,9 +911,7 @@ Markdown(tables.differences(results, "test_errors", {
 # Here is a small teacher, live, and what is stored of it.
 
 # %%
-student = replace(
-    small, model="mlp-32-32", views="elastic", view_stream=0, teacher=tiny, temperature=4.0
-)
+student = replace(small, model="mlp-32-32", views="elastic", teacher=tiny, temperature=4.0)
 folder = tempfile.TemporaryDirectory()
 knowledge = Knowledge(student, small_digits, lambda: [net], Path(folder.name), pick_device())
 stored = {view: knowledge.logits(view) for view in range(3)}  # float16 [1100, 10], from the file

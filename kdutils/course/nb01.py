@@ -41,7 +41,7 @@ def teacher(p: Profile, times: int) -> Recipe:
         model=f"mlp-{b['bayes10_teacher_width']}",
         n_train=b["bayes10_images"] * times,
         epochs=b["bayes10_teacher_epochs"] * 10 // times,
-        batch_size=100,
+        batch_size=50,
         lr=1e-3,
         view_stream=1,
         precision="float32",
