@@ -35,7 +35,7 @@ PROFILES: dict[str, Profile] = {
         precision="float32",  # for networks this small, casting costs more than it saves
         budget={
             "mnist_teacher_width": 128, "mnist_student_width": 48, "mnist_batch": 64,
-            "mnist_teacher_epochs": 12, "mnist_student_epochs": 8,
+            "mnist_teacher_epochs": 8, "mnist_student_epochs": 6,
             "published_teacher_epochs": 6, "published_student_epochs": 4,
             "bayes10_images": 400, "bayes10_epochs": 8, "bayes10_student_width": 32,
             "bayes10_teacher_width": 256, "bayes10_teacher_epochs": 2,

@@ -93,15 +93,22 @@ def predict(
     images: torch.Tensor,
     dataset: data.Dataset,
     precision: str = "float32",
-    batch: int = 1000,
+    batch: int = 250,
 ) -> torch.Tensor:
-    """Logits of a network in evaluation mode: float32 [N, classes] on the images' device."""
+    """Logits of a network in evaluation mode: float32 [N, classes] on the images' device.
+
+    images: uint8 [N, C, H, W], or float32 that `data.normalise` has made of them.
+    """
     net.eval()
     low = precision == "bfloat16"
     with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
-        return torch.cat(
-            [net(data.normalise(part, dataset)).float() for part in images.split(batch)]
-        )
+        parts = []
+        for part in images.split(batch):
+            x = data.normalise(part, dataset) if part.dtype == torch.uint8 else part
+            if net.channels_last:
+                x = x.contiguous(memory_format=torch.channels_last)
+            parts.append(net(x).float())
+        return torch.cat(parts)
 
 
 def fit(
@@ -130,6 +137,7 @@ def fit(
     train = base_split(recipe, dataset).take(index).to(device)
     index = index.to(device)
     val = dataset.val.to(device)
+    val_x = data.normalise(val.images, dataset)  # once, not every epoch
     steps = -(-len(train) // recipe.batch_size)
     optimizer = optimizer_for(recipe, net)
     scheduler = scheduler_for(recipe, optimizer, steps * recipe.epochs)
@@ -194,7 +202,7 @@ def fit(
                     f"step {step + 1} of {steps}. Lower lr (now {recipe.lr}), or use "
                     'precision="float32".'
                 )
-            val_logits = predict(net, val.images, dataset, recipe.precision)
+            val_logits = predict(net, val_x, dataset, recipe.precision)
             curve.append(
                 {
                     "epoch": epoch + 1,

@@ -91,7 +91,7 @@ for pair, row in enumerate(axes):
         ax.set(xticks=[], yticks=[])
         p = bayes10.LEVEL_GIVEN_CLASS[2 * pair + 1, level]
         q = bayes10.LEVEL_GIVEN_CLASS[2 * pair, level]
-        ax.set_xlabel(f"{100 * p / (p + q):.2g} %", fontsize=8, labelpad=2)
+        ax.set_xlabel(f"{100 * p / (p + q):.3g} %", fontsize=8, labelpad=2)
     row[0].set_ylabel(bayes10.CLASSES[2 * pair], fontsize=10)
     row[-1].yaxis.set_label_position("right")
     row[-1].set_ylabel(bayes10.CLASSES[2 * pair + 1], fontsize=10, rotation=270, labelpad=12)
@@ -231,6 +231,7 @@ share = {
     n: 100 * np.mean([m[a, b] for a, b in twin] + [m[b, a] for a, b in twin])
     for n, m in means.items()
 }
+figures.count(fig, {len(test)}, "", "bayes10", unit="test images; one network", bars=False)
 figures.show(
     fig,
     name="01_similarity",

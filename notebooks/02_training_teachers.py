@@ -675,7 +675,7 @@ for ax, (name, found) in zip(axes[0], answers.items(), strict=True):
     ax.set(xlabel="confidence", xlim=(0.2, 1.02), ylim=(0.2, 1.02))
     words.append(f"{name}: T = {t:.2f}")
 axes[0, 0].set_ylabel("share of right answers")
-axes[0, -1].legend(loc="lower right")
+axes[0, 0].legend(loc="upper left")
 figures.count(fig, {len(found) for found in answers.values()}, PROFILE, profile.datasets["mnist"],
               unit="seeds, pooled")  # fmt: skip
 figures.show(
@@ -972,8 +972,8 @@ consistency = pd.DataFrame(
 consistency
 
 # %% [markdown]
-# The last row is what happened in the code behind the poster: logits were stored in one shuffled
-# order and read in another. Notebooks 03 and 04 look at what that did.
+# The last row is what happened in the code behind the poster's CIFAR-10 tables: logits were stored in
+# one shuffled order and read in another. Notebook 03 shows what a student learns from such a teacher.
 #
 # And *patient*: the student needs many epochs, so the teacher must have answers for many views.
 # With the hash it has as many as one likes, and each costs one pass.
@@ -1024,7 +1024,7 @@ if short is not None:
         name="02_resnet18_run",
         alt=f"Validation errors in percent of {recipe.model} on {recipe.n_train:,} images of bayes10: "
         f"from {curves.mean(0)[0]:.1f} after the first epoch to {curves.mean(0)[-1]:.1f} after epoch "
-        f"{len(at)}, in the mean of {len(curves)} seeds. The exact posterior makes {bayes:.1f}.",
+        f"{len(at)}, in the mean over seeds (n = {len(curves)}). The exact posterior makes {bayes:.1f}.",
     )
 
 # %% tags=["hide-input"]
@@ -1071,8 +1071,8 @@ lines = [
     + ". Above 1 the teacher was too sure, below 1 too modest.",
     "**Telling.** At T = 4 an image's own wrong classes carry "
     + "; ".join(f"{v[:, 2, 1].mean():.3f} nats (*{name}*)" for name, v in said.items()) + ".",
-    f"**Consistent.** Stored logits differ from live ones by at most half a step of float16. An answer "
-    f"about another view of the same image is {consistency.iloc[1, 0]} nats off, one about another "
+    f"**Consistent.** Stored logits differ from live ones by at most half a step of float16. The "
+    f"small live teacher's answer about another view of the same image is {consistency.iloc[1, 0]} nats off, one about another "
     f"image {consistency.iloc[3, 0]}.",
     f"**Who chooses.** The best of {len(nets)} teachers promised {promised:.2f} % errors on the images "
     f"that chose it. The truth was {kept:.2f} %.",

@@ -34,7 +34,7 @@ def student(p: Profile, times: float = 1, **changes) -> Recipe:
 
 
 def teacher(p: Profile, times: int) -> Recipe:
-    """A convolutional network of hard labels, on `times` the student's images; equal steps."""
+    """A wider network of hard labels, on `times` the student's images, in as many steps."""
     b = p.budget
     return Recipe(
         dataset=p.datasets["bayes10"],

@@ -25,12 +25,19 @@ def arms(p: Profile) -> list[Arm]:
 
     return [
         teacher("still images", mnist_teacher(p, "none"), _scores(), keep_logits=True),
-        teacher("jitter", mnist_teacher(p, "jitter"), _scores(67), HINTON),
+        teacher("jitter", mnist_teacher(p, "jitter"), _scores(67), HINTON, keep_logits=True),
         teacher("elastic views", good, _scores(67), HINTON, keep_logits=True),
         teacher("elastic views, label smoothing", smooth, _scores(), keep_logits=True),
         taught("student of the teacher on elastic views", learn(good)),
         taught("student of the smoothing teacher", learn(smooth)),
-        Arm(2, "A short run of ResNet-18", "ResNet-18, narrow", resnet18(p), _scores("accuracy")),
+        Arm(
+            2,
+            "A short run of ResNet-18",
+            "ResNet-18, narrow",
+            resnet18(p),
+            _scores("accuracy"),
+            keep_logits=True,
+        ),
     ]
 
 
