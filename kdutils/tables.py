@@ -180,19 +180,30 @@ def _same(frame: pd.DataFrame) -> bool:
 def twice(this_run: Sequence[Result], metric: str, store: Store | None = None) -> pd.DataFrame:
     """The poster's table: a row a cell, re-created "As published" beside "Done right".
 
-    Columns: the published value, then for both versions what is recorded, then, where it is not the
-    same, this run.
+    this_run: what `collect` returned. Columns: the published value, then for both versions what is
+    recorded and, where that is not the same run, this run. Cells without a record say so.
     """
-    parts = []
-    for table in ("As published", "Done right"):
-        frame = compare([r for r in this_run if r.arm.table == table], metric, store)
-        frame.index = [name.rsplit(" (", 1)[0] for name in frame.index]
-        parts.append(frame.rename(columns=lambda c, t=table: f"{t.lower()}: {c}"))
-    both = pd.concat(parts, axis=1)
-    published = both.pop("done right: published")
-    both.pop("as published: published")
-    both.insert(0, "published", published)
-    return both.fillna("not recorded")
+    tables = ("As published", "Done right")
+    found = {(r.arm.table, r.arm.name): r for r in this_run if r.arm.table in tables}
+    if not found:
+        raise ValueError("there are no records to show: train them first with run_all.")
+    some = next(iter(found.values()))
+    number, profile = some.arm.notebook, some.profile
+    recorded = {
+        (r.arm.table, r.arm.name): r
+        for part in _recorded(number, store or Store())[::-1]
+        for r in part
+    }
+    rows = {}
+    for arm in course.arms(number, profile):
+        if arm.table in tables:
+            value, key = arm.metrics[metric], (arm.table, arm.name)
+            row = rows.setdefault(arm.name, {"published": "–" if value is None else f"{value:g}"})
+            row[arm.table.lower()] = _cell(recorded.get(key), metric)
+            if profile not in ("laptop", "paper"):
+                here = f"{arm.table.lower()}, this run ({arm.recipe.dataset}, {profile})"
+                row[here] = _cell(found.get(key), metric)
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _cell(result: Result | None, metric: str) -> str:

@@ -189,8 +189,12 @@ kd, free = "student 800 + KD, lr", "student 800 + KD, unlabelled, lr"
 Markdown(tables.differences(results, "test_accuracy", {
     "The poster's gain from lr .01 to .1 without labels, re-created with its loss":
         (f"{free} 0.1 (as published)", f"{free} 0.01 (as published)"),
-    "The same step of the learning rate with the right loss":
-        (f"{free} 0.1 (done right)", f"{free} 0.01 (done right)"),
+    "Its loss at lr .1 against the right loss at lr .01, same teacher (section above: one run)":
+        (f"{free} 0.1 (as published)", course.nb03.SCALED),
+    "What a step from lr .01 to .1 does to hard labels, where no teacher is":
+        ("student 800, lr 0.1 (as published)", "student 800, lr 0.01 (as published)"),
+    "What the good teacher adds without labels, at lr .01":
+        (f"{free} 0.01 (done right)", course.nb03.SCALED),
     "What the teacher adds to labels at lr .01, done right":
         (f"{kd} 0.01 (done right)", "student 800, lr 0.01 (done right)"),
     "What the teacher adds to labels at lr .1, done right":

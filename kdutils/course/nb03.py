@@ -9,6 +9,7 @@ from .arm import Arm
 from .mnist import mnist_student, mnist_teacher, poster_student, poster_teacher
 
 HINTON = "Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 3"
+SCALED = "student 800 + KD, unlabelled, lr 0.01, right loss, the poster's teacher"
 POSTER = "github.com/peterliht/knowledge-distillation-pytorch, MNIST table"
 
 
@@ -94,6 +95,9 @@ def _poster(p: Profile) -> list[Arm]:
             label = f"{name}, lr {lr:g}"
             out.append(Arm(3, "As published", label, wrong, metrics, POSTER))
             out.append(Arm(3, "Done right", label, right, metrics, POSTER))
+    # the poster's own setting with the right loss at a tenth of the rate: should be the same run
+    same = poster_student(p, 0.01, **unlabelled)
+    out.append(Arm(3, "Scaling", SCALED, same, {"test_accuracy": None}))
     return out
 
 
