@@ -245,6 +245,10 @@ def differences(
         if None in pair:
             lines.append(f"- {question}: not recorded yet.")
             continue
+        failed = [result.name for result in pair if not result.values(metric)]
+        if failed:
+            lines.append(f"- {question}: no answer, *{failed[0]}* did not train (loss not finite).")
+            continue
         try:
             d = difference(*pair, metric)
         except ValueError:
