@@ -96,11 +96,20 @@ def collect(
 def best_by_validation(results: Sequence[Result]) -> Result:
     """The arm whose mean count of validation errors is lowest; the lower likelihood loss on a tie.
 
-    Raises ValueError for an empty list.
+    Only seeds that all arms share are counted. Raises ValueError where there are none.
     """
-    if not results:
-        raise ValueError("best_by_validation needs at least one arm with records.")
-    return min(results, key=lambda r: (r.mean_ci("val_errors")[0], r.mean_ci("val_nll")[0]))
+    seeds = [{r.recipe.seed for r in result.records} for result in results]
+    shared = set.intersection(*seeds) if seeds else set()
+    if not shared:
+        raise ValueError(
+            "best_by_validation needs at least one arm, and a seed that all arms share."
+        )
+
+    def mean(result: Result, metric: str) -> float:
+        values = [r.metrics[metric] for r in result.records if r.recipe.seed in shared]
+        return metrics.mean_ci(values)[0]
+
+    return min(results, key=lambda r: (mean(r, "val_errors"), mean(r, "val_nll")))
 
 
 def selections(results: Sequence[Result]) -> dict[str, Result]:

@@ -178,7 +178,7 @@ for ax, lr in zip(axes, ("0.01", "0.1"), strict=True):
 axes[0].set(yticks=range(len(rows)), yticklabels=rows, ylim=(3.5, -0.5))
 for ax in axes:  # a run that failed to learn would squeeze all others into a corner
     ax.set_xlim(figures.span([v for v in reach if v > max(reach) - 3], at_least=0.1))
-axes[1].legend(loc="lower left")
+fig.legend(*axes[1].get_legend_handles_labels(), loc="outside upper right", ncols=3)
 figures.count(fig, n_seen, profile=PROFILE, dataset=profile.datasets["mnist"])
 figures.show(
     fig,
