@@ -305,7 +305,8 @@ Markdown(tables.differences(results, "test_errors", {
 # Temperature is the setting that everybody tunes. Look at another axis: who teaches. Three teachers
 # of the same shape differ in how they were trained. The poster's teacher had dropout .8 and no
 # views. The second saw jitter alone. The third saw elastic views. All students below learn without
-# any label or with one label in ten parts, at T = 4, with the same budget.
+# any label or with one label in ten parts, at T = 4, with the same budget. The figure shows every
+# pair that has records.
 
 # %% tags=["hide-input"]
 pairs = {
@@ -417,8 +418,8 @@ print("Control and student had the same budget.")
 #   the teacher. The fair question is what the teacher adds *on the same views*.
 # - **A permuted teacher** gives every image the soft targets of another. They are just as soft. The
 #   student learns nothing, so softness alone explains nothing here.
-# - **Our teacher is not Hinton's.** His saw jitter and made 67 errors. Ours sees elastic views. The
-#   jitter teacher stands in the figure of section 3 for comparison.
+# - **Our teacher is not Hinton's.** His saw jitter and made 67 errors. Ours sees elastic views. A
+#   jitter teacher is among the arms; where it has no record yet, `TRAIN = True` trains it.
 # - **Ten thousand test digits are few.** One seed differs from the next by several errors. A
 #   difference that is smaller than its interval is not a finding, in either direction.
 # - **The bias correction needs threes**: 5,000 validation images with labels contain some 500. The
