@@ -83,7 +83,7 @@ def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
     """uint8 [B, C, H, W] to float32 with the data set's mean 0 and deviation 1 per channel."""
     mean = torch.tensor(dataset.mean, device=images.device).view(1, -1, 1, 1)
     std = torch.tensor(dataset.std, device=images.device).view(1, -1, 1, 1)
-    return (images.float() / 255 - mean) / std
+    return images.float().div_(255).sub_(mean).div_(std)  # float() has copied: in place is safe
 
 
 def _reachable(url: str) -> bool:
