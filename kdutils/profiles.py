@@ -36,9 +36,9 @@ PROFILES: dict[str, Profile] = {
         budget={
             "mnist_teacher_width": 128, "mnist_student_width": 48, "mnist_batch": 64,
             "mnist_teacher_epochs": 8, "mnist_student_epochs": 6,
-            "published_teacher_epochs": 6, "published_student_epochs": 4,
+            "published_teacher_epochs": 4, "published_student_epochs": 3,
             "bayes10_images": 400, "bayes10_epochs": 8, "bayes10_student_width": 32,
-            "bayes10_teacher_width": 256, "bayes10_teacher_epochs": 2,
+            "bayes10_teacher_width": 128, "bayes10_teacher_epochs": 2,
             "resnet18_width": 4, "resnet18_images": 500, "resnet18_epochs": 2,
         },
     ),
