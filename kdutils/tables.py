@@ -63,8 +63,8 @@ class Result:
             "arm": name or self.name,
             "metric": metric,
             "published": published,
-            "mean": None if mean is None else round(mean, 4),
-            "ci95": None if half is None else round(half, 4),
+            "mean": mean,  # not rounded here: every place that shows it then rounds the same number
+            "ci95": half,
             "n": len(values),
             "profile": self.profile,
             "device": ", ".join(sorted({r.device for r in self.records})),
