@@ -445,8 +445,8 @@ print("Control and student had the same budget.")
 # ## Summary
 #
 # - A loss that is scaled is a learning rate that is scaled. Check the reduction before you compare.
-# - With one budget for every arm, the order of importance here is: views and teacher first, then
-#   labels, then temperature.
+# - With one budget for every arm, who teaches and what is seen move the errors most. Read the
+#   differences above for labels and temperature, and their intervals.
 # - The soft targets of other digits carry enough of the 3 to read most threes.
 #
 # ## Sources

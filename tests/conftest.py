@@ -1,5 +1,8 @@
 """One thread a worker: two torch processes on two cores would wait for each other."""
 
+import importlib.util
+from types import ModuleType
+
 import pytest
 import torch
 
@@ -28,6 +31,15 @@ def tiny() -> Recipe:
         lr=3e-3,
         precision="float32",
     )
+
+
+def load_solutions(name: str) -> ModuleType:
+    """A file of solutions as a module; its name begins with a digit, so `import` cannot."""
+    path = data.ROOT / "notebooks" / "solutions" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"solutions_{name[:2]}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def have_mnist() -> bool:

@@ -1,16 +1,15 @@
 """Notebook 01: the slider, its solutions, and what its arms take for granted."""
 
-import importlib.util
 import json
 import math
 import re
 
 import pytest
 import torch
+from conftest import load_solutions
 
 from kdutils import bayes10, course, losses
 from kdutils.course import nb01
-from kdutils.data import ROOT
 from kdutils.knowledge import log_posterior
 from kdutils.slider import START, TEMPERATURES, TemperatureSlider
 
@@ -20,11 +19,7 @@ NAMES = ("apple", "pear", "cup & saucer", "bowl")
 
 @pytest.fixture(scope="module")
 def solutions():
-    path = ROOT / "notebooks" / "solutions" / "01_soft_and_hard_targets.py"
-    spec = importlib.util.spec_from_file_location("solutions_01", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_solutions("01_soft_and_hard_targets")
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,11 @@
 """Notebook 02: its arms, its solutions, and that its saved outputs say what the records say."""
 
-import importlib.util
 import json
 
 import nbformat
 import pytest
 import torch
-from conftest import needs_mnist
+from conftest import load_solutions, needs_mnist
 
 from kdutils import course, data, metrics, models, profiles, tables
 from kdutils.data import ROOT
@@ -19,11 +18,7 @@ TEACHERS = ["still images", "jitter", "elastic views", "elastic views, label smo
 
 @pytest.fixture(scope="module")
 def solutions():
-    path = ROOT / "notebooks" / "solutions" / "02_training_teachers.py"
-    spec = importlib.util.spec_from_file_location("solutions_02", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_solutions("02_training_teachers")
 
 
 def arm(name: str, profile: str = "laptop") -> course.Arm:

@@ -1,12 +1,11 @@
 """Notebook 03: its solutions, and that its saved outputs say what the records say."""
 
-import importlib.util
 import json
 
 import nbformat
 import pytest
 import torch
-from conftest import needs_mnist
+from conftest import load_solutions, needs_mnist
 
 from kdutils import course, tables
 from kdutils.data import ROOT
@@ -17,11 +16,7 @@ NOTEBOOK = ROOT / "notebooks" / "03_distilling_mlps.ipynb"
 
 @pytest.fixture(scope="module")
 def solutions():
-    path = ROOT / "notebooks" / "solutions" / "03_distilling_mlps.py"
-    spec = importlib.util.spec_from_file_location("solutions_03", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_solutions("03_distilling_mlps")
 
 
 @pytest.fixture
