@@ -8,7 +8,7 @@ import base64
 import io
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,6 +17,8 @@ from IPython.display import display
 from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from . import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -122,6 +124,48 @@ def dot(
         elinewidth=1.5, markevery=1, mfc="white" if style % 2 else COLORS[style],
         label=label, zorder=2,
     )  # fmt: skip
+
+
+def rows(
+    ax: Axes,
+    values: Mapping[str, Sequence[float]],
+    published: Mapping[str, float | None] | None = None,
+    *,
+    style: int = 0,
+    shift: float = 0.0,
+    label: str | None = None,
+    published_label: str | None = None,
+    at_least: float = 0.5,
+) -> str:
+    """Arms under each other: a tick a seed, mean and interval as `dot`, published as `reference`.
+
+    values: one list of numbers an arm, in the order of the rows from the top; an empty list leaves
+    its row empty. shift: moves the dots off the row's middle, for a second call. The axis holds all
+    seeds and published values. Returns the means in words, for alternative text.
+    """
+    said, reach = [], []
+    for k, (name, found) in enumerate(values.items()):
+        value = (published or {}).get(name)
+        if value is not None:
+            reference(ax, value, k, label=published_label)
+            reach.append(value)
+            published_label = None
+        if not found:
+            said.append(f"{name} not recorded")
+            continue
+        mean, half = metrics.mean_ci(found)
+        dot(ax, mean, k + shift, half, style=style, label=label)
+        label = None
+        ax.scatter(found, [k + shift] * len(found), marker="|", color="0.5", zorder=1)
+        said.append(f"{name} {mean:.2f}")
+        reach += found
+    ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5))
+    if reach:
+        low, high = span(reach, at_least=at_least)
+        if shift and ax.has_data() and style:  # a second call widens what the first has set
+            low, high = min(low, ax.get_xlim()[0]), max(high, ax.get_xlim()[1])
+        ax.set_xlim(low, high)
+    return "; ".join(said)
 
 
 def reference(ax: Axes, at: float, where: float, label: str | None = None) -> None:

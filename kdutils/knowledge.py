@@ -7,16 +7,29 @@ epoch: read where stored, asked of the live teacher where not.
 import hashlib
 import os
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from . import bayes10, data, views
 from .recipes import Recipe
+from .store import Store
 from .training import base_split, predict
+
+PUBLISHED_BYTES = 4_000_000
+
+
+class DamagedKnowledge(RuntimeError):
+    """A file of knowledge does not hold what was written."""
+
+
+class WrongKnowledge(ValueError):
+    """A file of knowledge speaks of other images than the student's."""
 
 
 class Knowledge:
@@ -24,7 +37,8 @@ class Knowledge:
 
     `nets` is called when a view is not stored yet and returns the teachers' networks. Where there
     are several, their logits are averaged (the geometric mean of their probabilities; Hinton et al.
-    2015, section 5.1). One file a view, [N, classes], in float16.
+    2015, section 5.1). A recipe with `n_views` has one file for all its views (`read`, `write`);
+    else a view that is new in every epoch is kept in a file of its own, float16 [N, classes].
     """
 
     def __init__(
@@ -32,48 +46,65 @@ class Knowledge:
         recipe: Recipe,
         dataset: data.Dataset,
         nets: Callable[[], list[nn.Module]],
-        folder: Path,
+        store: Store,
         device: torch.device,
     ):
         self.recipe, self.dataset, self.nets, self.device = recipe, dataset, nets, device
-        who = " ".join(teacher.id for teacher in recipe.teachers)
-        what = f"{recipe.dataset} {recipe.train_on} {recipe.n_train} {recipe.views}"
-        seed = recipe.view_seed if recipe.views != "none" else ""
-        name = hashlib.sha256(f"{who} {what} {seed}".encode()).hexdigest()[:16]
-        self.folder = folder / name
-        self._still: tuple[Path, torch.Tensor] | None = None
+        self.store, self.folder = store, store.local / "knowledge"
+        if not recipe.n_views:
+            who = " ".join(teacher.id for teacher in recipe.teachers)
+            what = f"{recipe.dataset} {recipe.train_on} {recipe.n_train} {recipe.views}"
+            seed = recipe.view_seed if recipe.views != "none" else ""
+            name = hashlib.sha256(f"{who} {what} {seed}".encode()).hexdigest()[:16]
+            self.folder = self.folder / name
+        self._last: tuple[int, torch.Tensor] | None = None
         self._loaded: list[nn.Module] | None = None
 
-    def path(self, view: int) -> Path:
-        return self.folder / f"view-{view:04}.safetensors"
+    @cached_property
+    def file(self) -> "File":
+        """The stored views: read where they lie, made and kept where they do not."""
+        return stored(self)
 
     def logits(self, epoch: int) -> torch.Tensor:
-        """The teachers' logits for this epoch's view: float16 [N, classes], N the whole split."""
-        view = epoch if self.recipe.views != "none" else 0
+        """The teachers' logits for this epoch's view: float16 [N, classes].
+
+        N: the images of the recipe; with `n_views`, of its whole split, whatever `n_train` says.
+        """
+        view = self.recipe.view(epoch) if self.recipe.views != "none" else 0
+        if self._last is None or self._last[0] != view:
+            self._last = view, self._view(view)
+        return self._last[1]
+
+    def path(self, view: int) -> Path:
+        """Where a view that is new in its epoch is kept."""
+        return self.folder / f"view-{view:04}.safetensors"
+
+    def _view(self, view: int) -> torch.Tensor:
+        if self.recipe.n_views:
+            return self.file.view(view)
         path = self.path(view)
-        if self._still and self._still[0] == path:
-            return self._still[1]
         if path.exists():
-            values = load_file(path)["logits"]
-        else:
-            values = self.live(view).half().cpu()
-            if not torch.isfinite(values).all():
-                raise ValueError(
-                    f"the teacher's logits for view {view} do not fit into float16 or are not "
-                    "finite; there is nothing to learn from it."
-                )
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.part")
-            save_file({"logits": values}, part)
-            os.replace(part, path)
-        self._still = path, values
+            return load_file(path)["logits"]
+        values = self.live(view).half().cpu()
+        _check_finite(values, f"view {view}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        save_file({"logits": values}, part)
+        os.replace(part, path)
         return values
+
+    @property
+    def split(self) -> data.Split:
+        """The images that knowledge is counted over."""
+        recipe = replace(self.recipe, n_train=None) if self.recipe.n_views else self.recipe
+        return base_split(recipe, self.dataset)
 
     def live(self, view: int) -> torch.Tensor:
         """What the teachers say now about a view: float32 [N, classes]."""
-        split = base_split(self.recipe, self.dataset).to(self.device)
-        images = views.epoch_view(split.images, self.recipe.views, self.recipe.view_seed, view)
-        return self.answers(images)
+        images = self.split.images.to(self.device)
+        return self.answers(
+            views.epoch_view(images, self.recipe.views, self.recipe.view_seed, view)
+        )
 
     def answers(self, images: torch.Tensor) -> torch.Tensor:
         """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes]."""
@@ -83,6 +114,192 @@ class Knowledge:
         pairs = zip(self._loaded, self.recipe.teachers, strict=True)
         answers = [predict(net, images, self.dataset, t.precision) for net, t in pairs]
         return torch.stack(answers).mean(dim=0)
+
+    def on_test(self) -> torch.Tensor:
+        """What the teachers say about the test images: float32 [N, classes] on the CPU."""
+        if self.recipe.n_views:
+            return self.file.tensors["test"].float()
+        return self.answers(self.dataset.test.images).cpu()
+
+
+@dataclass(frozen=True)
+class File:
+    """A teacher's stored knowledge.
+
+    about: what it speaks of (keys of `describe`, and "bits"). tensors: "train" [V, N, classes] as
+    float16, or as int8 steps with the size of one in "step"; "val" and "test", the still images of
+    those splits, float16 [N, classes].
+    """
+
+    about: dict[str, str]
+    tensors: dict[str, torch.Tensor]
+
+    @property
+    def n_views(self) -> int:
+        return len(self.tensors["train"])
+
+    def view(self, number: int) -> torch.Tensor:
+        """Logits of a stored view: float16 [N, classes], each image's mean taken off at 8 bits."""
+        values = self.tensors["train"][number]
+        return (values * self.tensors["step"]).half() if values.dtype == torch.int8 else values
+
+    def reduced(self, n_views: int, bits: int) -> "File":
+        """The same knowledge of fewer views, and in fewer bits.
+
+        8 bits: logits less their mean (which no softmax sees), in steps of 1/127 of the largest in
+        view 0; what lies beyond in other views is cut off there.
+        """
+        tensors = dict(self.tensors)
+        train = tensors["train"][:n_views]
+        if bits == 8 and train.dtype != torch.int8:
+            step = _centred(train[0]).abs().max() / 127
+            levels = [(_centred(part) / step).round().clamp(-127, 127) for part in train]
+            train, tensors["step"] = torch.stack(levels).to(torch.int8), step.reshape(1)
+        tensors["train"] = train.contiguous()
+        return File(self.about | {"bits": str(bits), "n_views": str(n_views)}, tensors)
+
+
+def _centred(logits: torch.Tensor) -> torch.Tensor:
+    values = logits.float()
+    return values - values.mean(dim=1, keepdim=True)
+
+
+def _check_finite(values: torch.Tensor, what: str) -> None:
+    if not torch.isfinite(values).all():
+        raise ValueError(
+            f"the teacher's logits for {what} do not fit into float16 or are not finite; there is "
+            "nothing to learn from it."
+        )
+
+
+@lru_cache(maxsize=4)
+def _images_sha256(dataset: str, split: str) -> str:
+    part = getattr(data.load(dataset), split)
+    digest = hashlib.sha256(part.images.contiguous().numpy())
+    digest.update(part.labels.numpy())
+    return digest.hexdigest()
+
+
+def describe(recipe: Recipe, dataset: data.Dataset) -> dict[str, str]:
+    """What knowledge for a student must speak of: teachers, data, split, classes, views."""
+    return {
+        "teachers": " ".join(teacher.id for teacher in recipe.teachers),
+        "dataset": recipe.dataset,
+        "split": recipe.train_on,
+        "images sha256": _images_sha256(recipe.dataset, recipe.train_on),
+        "classes": str(len(dataset.classes)),
+        "views": recipe.views,
+        "view seed": str(recipe.view_seed),
+    }
+
+
+def name(recipe: Recipe, n_views: int, bits: int) -> str:
+    """The name of the file of a recipe's stored knowledge."""
+    about = f"{recipe.train_on} {recipe.views} {recipe.view_seed} " + " ".join(
+        teacher.id for teacher in recipe.teachers
+    )
+    key = hashlib.sha256(about.encode()).hexdigest()[:10]
+    return f"{recipe.teachers[0].label}-{key}-v{n_views}-{bits}bit.safetensors"
+
+
+def stored(knowledge: Knowledge) -> File:
+    """A recipe's stored knowledge: its own file, or more of the same reduced to it, or made now."""
+    recipe = knowledge.recipe
+    own = name(recipe, recipe.n_views, recipe.bits)
+    pattern = name(recipe, 0, 0).replace("-v0-0bit", "-v*bit")
+    for folder in knowledge.store.knowledge_folders():
+        if (folder / own).exists():
+            return read(folder / own, recipe, knowledge.dataset)
+    for folder in knowledge.store.knowledge_folders():
+        for path in sorted(folder.glob(pattern)):
+            found = read(path, recipe, knowledge.dataset)
+            if found.n_views >= recipe.n_views and int(found.about["bits"]) >= recipe.bits:
+                return found.reduced(recipe.n_views, recipe.bits)
+    parts = [knowledge.live(view).half().cpu() for view in range(recipe.n_views)]
+    tensors = {"train": torch.stack(parts)}
+    for split in ("val", "test"):
+        images = getattr(knowledge.dataset, split).images
+        tensors[split] = knowledge.answers(images).half().cpu()
+    for split, values in tensors.items():
+        _check_finite(values, split)
+    about = describe(recipe, knowledge.dataset) | {"n_views": str(recipe.n_views), "bits": "16"}
+    full = File(about, tensors)
+    path = knowledge.store.local / "knowledge" / name(recipe, recipe.n_views, 16)
+    write(path, full)
+    return full.reduced(recipe.n_views, recipe.bits)
+
+
+def write(path: Path, file: File) -> None:
+    """Write a file of knowledge, whole or not at all, with a checksum of its tensors."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    save_file(file.tensors, part, metadata=file.about | {"sha256": _sha256(file.tensors)})
+    os.replace(part, path)
+
+
+def read(path: Path, recipe: Recipe, dataset: data.Dataset) -> File:
+    """The knowledge in a file, for a student.
+
+    Raises DamagedKnowledge where the file is not what was written; WrongKnowledge, with both sides,
+    where it speaks of another teacher, data set, split, class count or other views.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            about = dict(opened.metadata() or {})
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        if about.pop("sha256", None) != _sha256(tensors):
+            raise ValueError("the checksum does not fit the content")
+    except (SafetensorError, ValueError) as problem:
+        raise DamagedKnowledge(
+            f"{path.name} in {path.parent} is damaged ({problem}). Restore it from the repository, "
+            "or delete it: the teacher is then asked again."
+        ) from problem
+    wanted = describe(recipe, dataset)
+    for key, value in wanted.items():
+        if about.get(key) != value:
+            raise WrongKnowledge(
+                f"{path.name} does not fit {recipe.id}: its {key} is {about.get(key)!r}, the "
+                f"student's is {value!r}. Use knowledge of the same teacher, images and views."
+            )
+    return File(about, tensors)
+
+
+def _sha256(tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        values = tensors[key].contiguous()
+        digest.update(f"{key} {values.dtype} {list(values.shape)}".encode())
+        digest.update(values.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def publish(recipe: Recipe, store: Store) -> Path | None:
+    """Copy a recipe's stored knowledge to the committed layer; the file written, if one was.
+
+    Raises ValueError for a file of more than 4 MB: fewer views, or 8 bits.
+    """
+    if not recipe.n_views or not recipe.teachers:
+        return None
+    target = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits)
+    if target.exists():
+        return None
+    dataset = data.load(recipe.dataset)
+
+    def nets() -> list[nn.Module]:
+        raise FileNotFoundError(f"there is no stored knowledge to publish as {target.name}.")
+
+    try:
+        file = stored(Knowledge(recipe, dataset, nets, store, torch.device("cpu")))
+    except FileNotFoundError:
+        return None
+    size = sum(values.nbytes for values in file.tensors.values())
+    if size > PUBLISHED_BYTES:
+        raise ValueError(
+            f"{target.name} would hold {size / 1e6:.1f} MB; at most {PUBLISHED_BYTES / 1e6:.0f} MB "
+            "a teacher are committed. Store fewer views, or 8 bits."
+        )
+    write(target, file)
+    return target
 
 
 @lru_cache(maxsize=8)

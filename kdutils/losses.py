@@ -8,6 +8,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+NO_LABEL = -100  # in place of a label that is withheld
+
 
 def check_temperature(temperature: float) -> None:
     """ValueError unless the temperature is a finite number above 0."""
@@ -63,11 +65,12 @@ def kd_loss(
 ) -> torch.Tensor:
     """The distillation loss: alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(labels).
 
-    student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], or None where alpha = 1
-    needs none; the KL divergence is summed over classes and averaged over the batch, in nats.
-    `soft_scale` multiplies the soft term: 1 is right; 0.1 is what averaging over batch *and* ten
-    classes does to it. No gradient flows into the teacher. Raises ValueError for T <= 0, alpha
-    outside [0, 1], shapes that differ, or labels that are missing where alpha < 1.
+    student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], NO_LABEL where an image
+    has none, or None where alpha = 1 needs none at all; the KL divergence is summed over classes
+    and averaged over the batch, in nats. `soft_scale` multiplies the soft term: 1 is right; 0.1 is
+    what averaging over batch *and* ten classes does to it. No gradient flows into the teacher.
+    Raises ValueError for T <= 0, alpha outside [0, 1], shapes that differ, or labels that are
+    missing where alpha < 1.
     Source: Hinton, Vinyals, Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
     """
     check_temperature(temperature)
@@ -85,7 +88,9 @@ def kd_loss(
     )
     loss = alpha * soft_scale * temperature**2 * soft
     if alpha < 1:
-        loss = loss + (1 - alpha) * F.cross_entropy(student_logits, labels)
+        # without a label an image adds nothing, and the mean stays one over the whole batch
+        hard = F.cross_entropy(student_logits, labels, ignore_index=NO_LABEL, reduction="none")
+        loss = loss + (1 - alpha) * hard.mean()
     return loss
 
 

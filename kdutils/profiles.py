@@ -13,14 +13,15 @@ class Profile:
     """How much is spent.
 
     `datasets` maps the data set that the text speaks of to the one that is loaded; `seeds` are the
-    profile's own; `budget` holds what a run may cost (epochs, widths, batch sizes).
+    profile's own; `budget` holds what a run may cost (epochs, widths, batch
+    sizes; networks by name; `*_images`: 0 for all).
     """
 
     name: str
     summary: str
     seeds: tuple[int, ...]
     datasets: Mapping[str, str]
-    budget: Mapping[str, int] = field(default_factory=dict)
+    budget: Mapping[str, int | str] = field(default_factory=dict)
     precision: str = "bfloat16"
 
 
@@ -40,6 +41,14 @@ PROFILES: dict[str, Profile] = {
             "bayes10_images": 400, "bayes10_epochs": 8, "bayes10_student_width": 32,
             "bayes10_teacher_width": 128, "bayes10_teacher_epochs": 2,
             "resnet18_width": 4, "resnet18_images": 500, "resnet18_epochs": 2,
+            "cifar_images": 1_000, "cifar_teacher": "fastnet-w8", "cifar_teacher_epochs": 6,
+            "cifar_teacher_batch": 50, "cifar_student": "cnn5-w8", "cifar_student_batch": 50,
+            "cifar_student_epochs": 4, "cifar_few_epochs": 8, "cifar_patient_epochs": 8,
+            "cifar_sweep_epochs": 6, "cifar_views": 3, "cifar_bits": 8,
+            "deep_student": "resnet18-w4", "deep_wrn": "wrn-10-1",
+            "deep_preresnet": "preresnet-11", "deep_densenet": "densenet-10-4",
+            "deep_resnext": "resnext-11-2x4-w4", "deep_images": 500, "deep_batch": 50,
+            "deep_epochs": 3, "deep_teacher_epochs": 3,
         },
     ),
     "laptop": Profile(
@@ -54,6 +63,14 @@ PROFILES: dict[str, Profile] = {
             "bayes10_images": 1_000, "bayes10_epochs": 32, "bayes10_student_width": 32,
             "bayes10_teacher_width": 256, "bayes10_teacher_epochs": 5,
             "resnet18_width": 16, "resnet18_images": 2_000, "resnet18_epochs": 8,
+            "cifar_images": 0, "cifar_teacher": "fastnet", "cifar_teacher_epochs": 18,
+            "cifar_teacher_batch": 256, "cifar_student": "cnn5", "cifar_student_batch": 128,
+            "cifar_student_epochs": 30, "cifar_few_epochs": 50, "cifar_patient_epochs": 100,
+            "cifar_sweep_epochs": 15, "cifar_views": 8, "cifar_bits": 8,
+            "deep_student": "resnet18-w8", "deep_wrn": "wrn-16-2",
+            "deep_preresnet": "preresnet-20", "deep_densenet": "densenet-22-12",
+            "deep_resnext": "resnext-11-4x8-w16", "deep_images": 9_000, "deep_batch": 128,
+            "deep_epochs": 30, "deep_teacher_epochs": 30,
         },
     ),
     "paper": Profile(
@@ -68,6 +85,14 @@ PROFILES: dict[str, Profile] = {
             "bayes10_images": 1_000, "bayes10_epochs": 32, "bayes10_student_width": 32,
             "bayes10_teacher_width": 256, "bayes10_teacher_epochs": 5,
             "resnet18_width": 64, "resnet18_images": 10_000, "resnet18_epochs": 30,
+            "cifar_images": 0, "cifar_teacher": "resnet18", "cifar_teacher_epochs": 100,
+            "cifar_teacher_batch": 128, "cifar_student": "cnn5", "cifar_student_batch": 128,
+            "cifar_student_epochs": 30, "cifar_few_epochs": 50, "cifar_patient_epochs": 300,
+            "cifar_sweep_epochs": 30, "cifar_views": 32, "cifar_bits": 16,
+            "deep_student": "resnet18", "deep_wrn": "wrn-28-10",
+            "deep_preresnet": "preresnet-164", "deep_densenet": "densenet-100-12",
+            "deep_resnext": "resnext-29-8x64", "deep_images": 0, "deep_batch": 128,
+            "deep_epochs": 100, "deep_teacher_epochs": 100,
         },
     ),
 }  # fmt: skip

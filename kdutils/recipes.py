@@ -13,6 +13,7 @@ from typing import Literal, Union
 
 from . import losses, models, views
 
+STORED_VIEWS_SEED = 990_000  # no seed reaches it: they end at 9,999, streams count by 10,000
 Teacher = Union["Recipe", tuple["Recipe", ...], Literal["posterior"], None]
 
 
@@ -28,8 +29,13 @@ class Recipe:
     teacher: a recipe, a tuple of them (fixed at every seed; logits averaged), "posterior" (the
     exact p(y|x) of bayes10), or None for hard labels. temperature, alpha, soft_scale: as
     `losses.kd_loss` takes them; alpha = 1 uses no label. teacher_order: "matched", or "permuted"
-    (the control: every image gets the logits of another). Raises ValueError, naming the field, its
-    value and what is allowed.
+    (the control: every image gets the logits of another), or "reshuffled" (of yet another in every
+    epoch: what a batch number finds in answers that were stored in another order). n_views: 0 for a
+    new view every epoch; V for V views used in turn, the same ones at every seed, so that what a
+    teacher says about them is stored once, in `bits` bits (16 or 8). n_labels: only the first so
+    many images have a label, the others the teacher's answer alone. watch_test: look at the test
+    images after every epoch, which an honest run never does. Raises ValueError, naming the field,
+    its value and what is allowed.
     """
 
     dataset: str
@@ -55,26 +61,35 @@ class Recipe:
     alpha: float = 1.0
     soft_scale: float = 1.0
     precision: str = "bfloat16"
+    n_views: int = 0
+    bits: int = 16
+    n_labels: int | None = None
+    watch_test: bool = False
 
     def __post_init__(self) -> None:
         choices = {
             "dataset": ("mnist", "cifar10", "cifar100", "digits", "bayes10"),
             "train_on": ("train", "all"),
             "views": tuple(views.KINDS),
-            "optimizer": ("sgd", "adam", "adamw"),
+            "optimizer": ("sgd", "nesterov", "adam", "adamw"),
             "schedule": ("constant", "one-cycle", "cosine"),
-            "teacher_order": ("matched", "permuted"),
+            "teacher_order": ("matched", "permuted", "reshuffled"),
+            "bits": (16, 8),
+            "watch_test": (False, True),
             "precision": ("float32", "bfloat16"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise self._wrong(name, f"one of {list(allowed)}")
-        for name, least in {"epochs": 1, "batch_size": 1, "seed": 0, "view_stream": 0}.items():
+        least_of = {"epochs": 1, "batch_size": 1, "seed": 0, "view_stream": 0, "n_views": 0}
+        for name, least in least_of.items():
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise self._wrong(name, f"a whole number, at least {least}")
-        if self.n_train is not None and not (isinstance(self.n_train, int) and self.n_train > 0):
-            raise self._wrong("n_train", "None or a whole number, at least 1")
+        for name in ("n_train", "n_labels"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int) and value > 0):
+                raise self._wrong(name, "None or a whole number, at least 1")
         bounds = {
             "lr": (0, math.inf), "weight_decay": (-1e-30, math.inf), "soft_scale": (0, math.inf),
             "momentum": (-1e-30, 1), "label_smoothing": (-1e-30, 1),
@@ -90,6 +105,10 @@ class Recipe:
             raise self._wrong("teacher", "a recipe: only bayes10 has a known posterior")
         if isinstance(self.teacher, str) and self.teacher != "posterior":
             raise self._wrong("teacher", "None, a Recipe, a tuple of them, or 'posterior'")
+        if self.n_labels is not None and self.teacher is None:
+            raise self._wrong("n_labels", "None where there is no teacher: use n_train")
+        if self.n_views and self.teacher == "posterior":
+            raise self._wrong("n_views", "0 where the posterior teaches: it is not stored")
         if self.teacher is not None and self.label_smoothing:
             raise self._wrong("label_smoothing", "0 where there is a teacher")
 
@@ -109,8 +128,12 @@ class Recipe:
 
     @property
     def view_seed(self) -> int:
-        """The seed of this run's views: one stream a seed and role."""
-        return self.seed + 10_000 * self.view_stream
+        """The seed of this run's views: one stream a seed and role, one for all stored views."""
+        return STORED_VIEWS_SEED if self.n_views else self.seed + 10_000 * self.view_stream
+
+    def view(self, epoch: int) -> int:
+        """The number of the view that an epoch shows: with `n_views` they come in turn."""
+        return epoch % self.n_views if self.n_views else epoch
 
     def as_dict(self) -> dict:
         """Fields that differ from their defaults, teachers nested: what the id is a hash of.

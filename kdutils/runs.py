@@ -15,7 +15,7 @@ from . import __version__, data, metrics, models
 from .knowledge import Knowledge, log_posterior
 from .recipes import Recipe
 from .store import Record, Store
-from .training import NotFinite, build_net, fit, pick_device, predict, transfer_index
+from .training import NotFinite, OutOfMemory, build_net, fit, pick_device, predict, transfer_index
 
 
 def device_name(device: torch.device) -> str:
@@ -77,6 +77,11 @@ def run(
             fitted = fit(recipe, dataset, teacher_logits, checkpoint, device)
         except NotFinite as problem:
             failure = str(problem)
+        except torch.cuda.OutOfMemoryError as problem:
+            raise OutOfMemory(
+                f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
+                f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
+            ) from problem
         else:
             net, curve, seconds = fitted.net, fitted.curve, fitted.seconds
             # measured from what is stored, so that stored logits give the same numbers again
@@ -84,7 +89,9 @@ def run(
                 name: predict(net, split.images.to(device), dataset).cpu().half().float()
                 for name, split in (("val", dataset.val), ("test", dataset.test))
             }
-            results = measure(recipe, dataset, logits, knowledge)
+            results = measure(recipe, dataset, logits, knowledge) | by_epoch(
+                curve, len(dataset.test)
+            )
         record = Record(
             recipe=recipe,
             curve=curve,
@@ -100,6 +107,7 @@ def run(
                 "python": platform.python_version(),
             },
             failure=failure,
+            note=_note(recipe),
         )
         store.put(record, logits, None if failure else net.state_dict())
     return record
@@ -110,20 +118,34 @@ def _teacher(recipe: Recipe, dataset: data.Dataset, store: Store, device: torch.
     if not recipe.needs_teacher:
         return None, None
     index = transfer_index(recipe, dataset)
-    if recipe.teacher_order == "permuted":
-        shuffle = torch.Generator().manual_seed(recipe.seed)
-        index = index[torch.randperm(len(index), generator=shuffle)]
+
+    def whose(epoch: int) -> torch.Tensor:
+        """Whose logits each image gets."""
+        if recipe.teacher_order == "matched":
+            return index
+        stream = recipe.seed + (10_000 * (1 + epoch) if recipe.teacher_order == "reshuffled" else 0)
+        shuffle = torch.Generator().manual_seed(stream)
+        return index[torch.randperm(len(index), generator=shuffle)]
+
     if recipe.teacher == "posterior":
-        exact = log_posterior(recipe.train_on, recipe.n_train)[index]
-        return (lambda epoch: exact), None
-    for teacher in recipe.teachers:
-        run(teacher, store, device)
+        exact = log_posterior(recipe.train_on, recipe.n_train)
+        return (lambda epoch: exact[whose(epoch)]), None
 
     def nets() -> list[nn.Module]:
         return [trained(teacher, store, device) for teacher in recipe.teachers]
 
-    knowledge = Knowledge(recipe, dataset, nets, store.local / "knowledge", device)
-    return (lambda epoch: knowledge.logits(epoch)[index]), knowledge
+    knowledge = Knowledge(recipe, dataset, nets, store, device)
+    return (lambda epoch: knowledge.logits(epoch)[whose(epoch)]), knowledge
+
+
+def _note(recipe: Recipe) -> str | None:
+    """What the record of a run says about its views, where they are not new in every epoch."""
+    if not recipe.n_views or recipe.n_views >= recipe.epochs:
+        return None
+    return (
+        f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view was "
+        f"seen {recipe.epochs // recipe.n_views} times or once more."
+    )
 
 
 def measure(
@@ -144,7 +166,7 @@ def measure(
             f"{name}_errors_by_class": metrics.errors_by_class(z, y),
         }
     if knowledge is not None:
-        teacher = knowledge.answers(dataset.test.images).cpu()
+        teacher = knowledge.on_test()
     elif recipe.teacher == "posterior":
         teacher = log_posterior("test")
     else:
@@ -166,6 +188,21 @@ def measure(
         out["test_errors_corrected"] = metrics.errors(moved, y)
         out["class_bias"] = bias
     return out
+
+
+def by_epoch(curve: list[dict[str, float]], n_test: int) -> dict[str, float]:
+    """Test accuracy in percent, had an epoch been chosen: by the test images, or by validation.
+
+    Empty for a run that did not watch the test images. Of equal epochs the first counts.
+    """
+    if "test_errors" not in curve[0]:
+        return {}
+    best = min(curve, key=lambda epoch: epoch["test_errors"])
+    chosen = min(curve, key=lambda epoch: epoch["val_errors"])
+    return {
+        "test_accuracy_best_epoch": round(100 * (1 - best["test_errors"] / n_test), 4),
+        "test_accuracy_chosen_epoch": round(100 * (1 - chosen["test_errors"] / n_test), 4),
+    }
 
 
 def estimate(recipe: Recipe, store: Store) -> float | None:

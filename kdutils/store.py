@@ -31,7 +31,8 @@ class Record:
 
     curve: one dict an epoch. metrics: the test set once, at the last epoch, and the validation
     images, each key beginning with `test_` or `val_`; a run whose loss was not finite has none and
-    says so in `failure`. seconds: training alone. device: what it ran on.
+    says so in `failure`. seconds: training alone. device: what it ran on. note: what a reader of
+    the numbers has to know, such as views that were used again.
     """
 
     recipe: Recipe
@@ -44,6 +45,7 @@ class Record:
     recorded: str
     versions: dict[str, str] = field(default_factory=dict)
     failure: str | None = None
+    note: str | None = None
 
     @property
     def id(self) -> str:
@@ -107,6 +109,15 @@ class Store:
         if path is None:
             return None
         return {name: values.float() for name, values in load_file(path).items()}
+
+    @property
+    def published_knowledge(self) -> Path:
+        """Where the committed knowledge of teachers lies: beside the committed records."""
+        return self.published.parent / "knowledge"
+
+    def knowledge_folders(self) -> list[Path]:
+        """Where stored knowledge may lie, the local layer first."""
+        return [self.local / "knowledge", self.published_knowledge]
 
     def lock(self, recipe: Recipe, timeout: float = -1) -> FileLock:
         """Held while a recipe is trained, so that two processes never train it twice."""

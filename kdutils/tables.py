@@ -23,6 +23,8 @@ METRICS = {
     "test_errors_corrected": "test errors, bias corrected",
     "test_unseen_accuracy": "accuracy on the unseen class (%)",
     "test_unseen_accuracy_corrected": "accuracy on the unseen class, bias corrected (%)",
+    "test_accuracy_best_epoch": "test accuracy of the best test epoch (%)",
+    "test_accuracy_chosen_epoch": "test accuracy of the best validation epoch (%)",
     "test_nll": "test negative log-likelihood (nats)",
     "test_ece": "test calibration error (%)",
     "test_agreement": "agreement with the teacher (%)",

@@ -20,6 +20,7 @@ from .recipes import Recipe
 
 TeacherLogits = Callable[[int], torch.Tensor]  # epoch -> logits [N, classes] on that epoch's view
 CHECKPOINT_SECONDS = 30
+PREPARE_IMAGES = 5_000
 
 
 class NotFinite(ArithmeticError):
@@ -35,9 +36,24 @@ class Fitted:
     seconds: float
 
 
+class OutOfMemory(MemoryError):
+    """The GPU's memory does not hold a run."""
+
+
 def pick_device() -> torch.device:
-    """The first CUDA device, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The first CUDA device, or the CPU; KDUTILS_DEVICE ("cpu" or "cuda") decides otherwise.
+
+    Raises ValueError for another value, or where a GPU is asked for and there is none.
+    """
+    wanted = os.environ.get("KDUTILS_DEVICE") or None
+    if wanted not in (None, "cpu", "cuda"):
+        raise ValueError(f'KDUTILS_DEVICE = {wanted!r} must be "cpu" or "cuda", or not be set.')
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "KDUTILS_DEVICE asks for a GPU, but PyTorch finds none here. Unset it to use the CPU "
+            "(then choose the profile laptop or smoke), or install a driver and a CUDA build."
+        )
+    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def base_split(recipe: Recipe, dataset: data.Dataset) -> data.Split:
@@ -69,11 +85,13 @@ def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
 
 
 def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    learned = [p for p in net.parameters() if p.requires_grad]
     options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
-    if recipe.optimizer == "sgd":
-        options["momentum"] = recipe.momentum
-    return kind[recipe.optimizer](net.parameters(), **options)
+    if recipe.optimizer in ("sgd", "nesterov"):
+        nesterov = recipe.optimizer == "nesterov"
+        return torch.optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+    return kind(learned, **options)
 
 
 def scheduler_for(
@@ -136,8 +154,14 @@ def fit(
     index = transfer_index(recipe, dataset)
     train = base_split(recipe, dataset).take(index).to(device)
     index = index.to(device)
+    if recipe.n_labels is not None:
+        nothing = torch.full_like(train.labels, losses.NO_LABEL)
+        train = data.Split(train.images, train.labels.where(index < recipe.n_labels, nothing))
+    if hasattr(net, "prepare"):  # filters that are computed from images, not learned
+        net.prepare(data.normalise(train.images[:PREPARE_IMAGES], dataset))
     val = dataset.val.to(device)
     val_x = data.normalise(val.images, dataset)  # once, not every epoch
+    test = dataset.test.to(device) if recipe.watch_test else None
     steps = -(-len(train) // recipe.batch_size)
     optimizer = optimizer_for(recipe, net)
     scheduler = scheduler_for(recipe, optimizer, steps * recipe.epochs)
@@ -156,7 +180,8 @@ def fit(
         for epoch in range(len(curve), recipe.epochs):
             shuffle = torch.Generator().manual_seed(_stream(recipe.seed, epoch, 1))
             order = torch.randperm(len(train), generator=shuffle).to(device)
-            images = views.epoch_view(train.images, recipe.views, recipe.view_seed, epoch, index)
+            view = recipe.view(epoch)
+            images = views.epoch_view(train.images, recipe.views, recipe.view_seed, view, index)
             soft = teacher_logits(epoch).to(device) if recipe.needs_teacher else None
             if recipe.needs_teacher and len(soft) != len(train):
                 raise ValueError(
@@ -212,6 +237,9 @@ def fit(
                     "lr": scheduler.get_last_lr()[0],
                 }
             )
+            if test is not None:
+                seen = predict(net, test.images, dataset, recipe.precision)
+                curve[-1]["test_errors"] = metrics.errors(seen, test.labels)
             progress.step(f"val errors {curve[-1]['val_errors']}")
             now = time.perf_counter()
             done = epoch + 1 == recipe.epochs

@@ -28,6 +28,7 @@ class Kind:
     shear: float = 0
     elastic: float = 0  # at the control points of a cubic B-spline, 8 pixels apart
     flip: bool = False
+    alternate: bool = False  # mirrored in every second epoch, instead of by a draw an epoch
 
 
 KINDS: dict[str, Kind] = {
@@ -36,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "affine": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12),
     "elastic": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12, elastic=3.0),
     "crop-flip": Kind(shift=4, flip=True),
+    "shift-flip": Kind(shift=2, flip=True, alternate=True),  # Jordan 2024, arXiv:2404.00498
 }
 
 
@@ -102,7 +104,10 @@ def _weights(kind: Kind, seed: int, epoch: int, index: torch.Tensor) -> torch.Te
     slope = UNIT / 2
     rotate, shear = uniform(kind.rotate * slope)[:, 0], uniform(kind.shear * slope)[:, 0]
     scale = uniform(kind.scale * slope, 2)
-    flip = (hash32(stream, 0x5F1F) & 1) * int(kind.flip)
+    if kind.alternate:
+        flip = ((hash32(seed, index, 0x5F1F) + epoch) & 1) * int(kind.flip)
+    else:
+        flip = (hash32(stream, 0x5F1F) & 1) * int(kind.flip)
     x_from_x = torch.where(flip == 1, -UNIT, scale[:, 0])
     x = torch.stack([shift[:, 0], x_from_x, shear + rotate], dim=1)
     y = torch.stack([shift[:, 1], shear - rotate, scale[:, 1]], dim=1)

@@ -22,7 +22,7 @@ def student(tiny):
 def test_stored_logits_equal_live_ones_to_float16(student, store):
     digits = data.load("digits")
     teacher = trained(student.teacher, store, CPU)
-    knowledge = Knowledge(student, digits, lambda: [teacher], store.local / "k", CPU)
+    knowledge = Knowledge(student, digits, lambda: [teacher], store, CPU)
     images = digits.train.images[:300]
     for epoch in (0, 3):
         stored = knowledge.logits(epoch)
@@ -37,15 +37,15 @@ def test_stored_logits_equal_live_ones_to_float16(student, store):
 def test_what_is_stored_is_not_asked_again(student, store):
     digits = data.load("digits")
     teacher = trained(student.teacher, store, CPU)
-    first = Knowledge(student, digits, lambda: [teacher], store.local / "k", CPU).logits(1)
+    first = Knowledge(student, digits, lambda: [teacher], store, CPU).logits(1)
 
     def nobody():
         raise AssertionError("the live teacher was asked")
 
-    again = Knowledge(student, digits, nobody, store.local / "k", CPU)
+    again = Knowledge(student, digits, nobody, store, CPU)
     assert torch.equal(again.logits(1), first)
     hotter = replace(student, temperature=20.0, alpha=0.5)
-    assert torch.equal(Knowledge(hotter, digits, nobody, store.local / "k", CPU).logits(1), first)
+    assert torch.equal(Knowledge(hotter, digits, nobody, store, CPU).logits(1), first)
     with pytest.raises(AssertionError, match="live teacher"):
         again.logits(2)
 
@@ -55,7 +55,7 @@ def test_an_ensemble_averages_logits(student, store):
     both = (student.teacher, replace(student.teacher, seed=1))
     recipe = replace(student, teacher=both, views="none")
     nets = [trained(teacher, store, CPU) for teacher in both]
-    answers = Knowledge(recipe, digits, lambda: nets, store.local / "k", CPU).answers(
+    answers = Knowledge(recipe, digits, lambda: nets, store, CPU).answers(
         digits.test.images
     )
     each = [predict(net, digits.test.images, digits) for net in nets]

@@ -1,8 +1,24 @@
-"""ResNet-18 in its CIFAR form: a 3x3 stem and no max-pool (He et al. 2016, adapted to 32 x 32)."""
+"""Residual networks of two-convolution blocks for small images (He et al. 2016, arXiv:1512.03385).
+
+`ResNet` is the ImageNet layout in its CIFAR form: a 3x3 stem and no max-pool. `SmallResNet` is the
+paper's own CIFAR layout of three narrow stages, resnet<6 n + 2>.
+"""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+def he_normal_(net: nn.Module) -> None:
+    """He et al. 2015 (arXiv:1502.01852): draw each convolution from N(0, 2 / fan out).
+
+    fan out: the output channels times the kernel's area. It suits convolutions before a ReLU.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 class BasicBlock(nn.Module):
@@ -25,12 +41,19 @@ class BasicBlock(nn.Module):
         return F.relu(out + self.shortcut(x))
 
 
-class ResNet18(nn.Module):
-    """Stem, four stages of two blocks, global average, fc: 11,173,962 parameters at width 64."""
+class ResNet(nn.Module):
+    """Stem, one stage of basic blocks for each of `counts`, global average, fc.
+
+    `width` is the stem's and the first stage's; each later stage doubles it and halves the image.
+    At width 64, counts 2 2 2 2 (resnet18) have 11,173,962 parameters and 3 4 6 3 (resnet34)
+    21,282,122. The initialisation is torch's.
+    """
 
     channels_last = True
 
-    def __init__(self, in_shape: tuple[int, int, int], width: int, classes: int):
+    def __init__(
+        self, in_shape: tuple[int, int, int], counts: Sequence[int], width: int, classes: int
+    ):
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_shape[0], width, 3, padding=1, bias=False),
@@ -39,13 +62,26 @@ class ResNet18(nn.Module):
         )
         blocks: list[nn.Module] = []
         n_in = width
-        for stage, stride in enumerate([1, 2, 2, 2]):
+        for stage, count in enumerate(counts):
             n_out = width * 2**stage
-            blocks += [BasicBlock(n_in, n_out, stride), BasicBlock(n_out, n_out, 1)]
-            n_in = n_out
+            for i in range(count):
+                blocks.append(BasicBlock(n_in, n_out, 2 if stage and not i else 1))
+                n_in = n_out
         self.stages = nn.Sequential(*blocks)
         self.fc = nn.Linear(n_in, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = self.stages(self.stem(images))  # [B, 8 width, H / 8, W / 8]
+        x = self.stages(self.stem(images))  # [B, 8 width, H / 8, W / 8] after four stages
         return self.fc(x.mean(dim=(2, 3)))  # [B, classes]
+
+
+class SmallResNet(ResNet):
+    """Three stages of n = (depth - 2) / 6 blocks: resnet20 has 272,474 parameters at width 16.
+
+    The paper's shortcuts pad with zeros where shapes change (269,722); these are 1x1 convolutions.
+    He initialisation, as in the paper.
+    """
+
+    def __init__(self, in_shape: tuple[int, int, int], depth: int, width: int, classes: int):
+        super().__init__(in_shape, [(depth - 2) // 6] * 3, width, classes)
+        he_normal_(self)
