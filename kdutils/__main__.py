@@ -75,23 +75,23 @@ def _run(options: argparse.Namespace) -> int:
 
     profile = profiles.get(options.profile)
     seeds = profile.seeds if options.seeds is None else series.parse_seeds(options.seeds)
-    recipes = list(dict.fromkeys(arm.recipe for arm in course.arms(options.number, profile.name)))
-    records = runs.run_all(recipes, seeds)
-    print(f"The store holds all {sum(map(len, records))} runs of notebook {options.number}.")
+    records = runs.run_arms(course.arms(options.number, profile.name), seeds)
+    print(f"The store holds all {len(records)} runs of notebook {options.number}.")
     return 0
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from kdutils import course, profiles, store
+    from kdutils import course, knowledge, profiles, store
 
     profile, here, written = profiles.get(options.profile), store.Store(), []
     for number in [options.number] if options.number else course.NOTEBOOKS:
         for arm in course.arms(number, profile.name):
             recipes = [arm.recipe.with_seed(seed) for seed in profile.seeds]
             written += here.publish(recipes, keep_logits=arm.keep_logits)
+            written += knowledge.publish(arm.recipe, here)
     for path in written:
         print(path.name)
-    print(f"{len(written)} files are new in {here.published}.")
+    print(f"{len(written)} files are new in {here.published} and {here.published_knowledge}.")
     return 0
 
 
@@ -119,6 +119,14 @@ def _readme(options: argparse.Namespace) -> int:
         print("README.md is not what the records say. Run `python -m kdutils readme`.")
         return 1
     readme.README.write_text(new, encoding="utf-8")
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from kdutils import bench
+
+    result = bench.run(options.only, options.repeats, options.dataset, options.quick, options.out)
+    print(f"{bench.tables(result)}\n\nWritten to {options.out or bench.OUT}.")
     return 0
 
 
@@ -226,6 +234,27 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="write nothing; 1 if it would change")
     command.add_argument(
         "--times", type=Path, metavar="DIR", help="take over how long the notebooks there took"
+    )
+
+    command = add(
+        "bench",
+        _bench,
+        "measure how fast distillation is here, the tutorial's way beside ours; about six minutes",
+        ("bench", "bench --only a e", "bench --quick --out /tmp/bench.json"),
+    )
+    command.add_argument(
+        "--only", nargs="+", metavar="PART",
+        help="a distillation, b hard labels, c arithmetic rate, d sweep, e memory; default all",
+    )  # fmt: skip
+    command.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds; default 5")
+    command.add_argument(
+        "--dataset", help="cifar10 or bayes10; default cifar10 where its files lie"
+    )
+    command.add_argument(
+        "--quick", action="store_true", help="tiny, to see that it runs; the numbers mean nothing"
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="FILE", help="where to; default build/bench.json"
     )
     return parser
 

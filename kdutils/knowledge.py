@@ -21,7 +21,8 @@ from .recipes import Recipe
 from .store import Store
 from .training import base_split, predict
 
-PUBLISHED_BYTES = 4_000_000
+PUBLISHED_BYTES = 4_000_000  # a teacher's share of the repository
+PUBLISHED_VIEWS = 8  # 45,000 images x 10 classes x 8 views, a byte each: 3.6 MB
 
 
 class DamagedKnowledge(RuntimeError):
@@ -206,7 +207,7 @@ def stored(knowledge: Knowledge) -> File:
     """A recipe's stored knowledge: its own file, or more of the same reduced to it, or made now."""
     recipe = knowledge.recipe
     own = name(recipe, recipe.n_views, recipe.bits)
-    pattern = name(recipe, 0, 0).replace("-v0-0bit", "-v*bit")
+    pattern = name(recipe, 0, 0).replace("-v0-0", "-v*-*")
     for folder in knowledge.store.knowledge_folders():
         if (folder / own).exists():
             return read(folder / own, recipe, knowledge.dataset)
@@ -273,33 +274,36 @@ def _sha256(tensors: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def publish(recipe: Recipe, store: Store) -> Path | None:
-    """Copy a recipe's stored knowledge to the committed layer; the file written, if one was.
+def publish(recipe: Recipe, store: Store) -> list[Path]:
+    """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
 
-    Raises ValueError for a file of more than 4 MB: fewer views, or 8 bits.
+    Knowledge that is too large is reduced to eight views in eight bits. What does not fit even then
+    is refused with a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
-        return None
-    target = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits)
-    if target.exists():
-        return None
-    dataset = data.load(recipe.dataset)
+        return []
+    if recipe.n_views * (recipe.bits // 8) > PUBLISHED_VIEWS:
+        recipe = replace(recipe, n_views=min(recipe.n_views, PUBLISHED_VIEWS), bits=8)
+    if next(store.published_knowledge.glob(name(recipe, 0, 0).replace("-v0-0", "-v*-*")), None):
+        return []  # one file a teacher: students of fewer views read their part of it
 
     def nets() -> list[nn.Module]:
-        raise FileNotFoundError(f"there is no stored knowledge to publish as {target.name}.")
+        raise FileNotFoundError("nothing is stored yet")
 
+    knowledge = Knowledge(recipe, data.load(recipe.dataset), nets, store, torch.device("cpu"))
     try:
-        file = stored(Knowledge(recipe, dataset, nets, store, torch.device("cpu")))
+        file = stored(knowledge)
     except FileNotFoundError:
-        return None
+        return []
+    target = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits)
     size = sum(values.nbytes for values in file.tensors.values())
     if size > PUBLISHED_BYTES:
         raise ValueError(
             f"{target.name} would hold {size / 1e6:.1f} MB; at most {PUBLISHED_BYTES / 1e6:.0f} MB "
-            "a teacher are committed. Store fewer views, or 8 bits."
+            "a teacher are committed. Store fewer views."
         )
     write(target, file)
-    return target
+    return [target]
 
 
 @lru_cache(maxsize=8)

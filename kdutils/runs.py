@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from . import __version__, data, metrics, models
+from .course.arm import Arm
 from .knowledge import Knowledge, log_posterior
 from .recipes import Recipe
 from .store import Record, Store
@@ -131,11 +132,20 @@ def _teacher(recipe: Recipe, dataset: data.Dataset, store: Store, device: torch.
         exact = log_posterior(recipe.train_on, recipe.n_train)
         return (lambda epoch: exact[whose(epoch)]), None
 
+    knowledge = knowledge_of(recipe, store, device)
+    return (lambda epoch: knowledge.logits(epoch)[whose(epoch)]), knowledge
+
+
+def knowledge_of(
+    recipe: Recipe, store: Store | None = None, device: torch.device | None = None
+) -> Knowledge:
+    """What a student's teachers say: read where it is stored, asked of them where it is not."""
+    store, device = store or Store(), device or pick_device()
+
     def nets() -> list[nn.Module]:
         return [trained(teacher, store, device) for teacher in recipe.teachers]
 
-    knowledge = Knowledge(recipe, dataset, nets, store, device)
-    return (lambda epoch: knowledge.logits(epoch)[whose(epoch)]), knowledge
+    return Knowledge(recipe, data.load(recipe.dataset), nets, store, device)
 
 
 def _note(recipe: Recipe) -> str | None:
@@ -221,15 +231,21 @@ def _images(recipe: Recipe) -> int:
 
 
 def run_all(
-    recipes: Iterable[Recipe], seeds: Sequence[int], store: Store | None = None, quiet: bool = False
+    recipes: Iterable[Recipe],
+    seeds: Sequence[int] | None,
+    store: Store | None = None,
+    quiet: bool = False,
 ) -> list[list[Record]]:
     """Records of every recipe at every seed: one list a recipe, in the order of the seeds.
 
-    Trains only what the store lacks, and says beforehand how many runs that is and about how long.
+    seeds = None: each recipe at its own seed. Trains only what the store lacks, and says beforehand
+    how many runs that is and about how long.
     """
     store = store or Store()
-    recipes = list(recipes)
-    wanted = [[recipe.with_seed(seed) for seed in seeds] for recipe in recipes]
+    wanted = [
+        [recipe] if seeds is None else [recipe.with_seed(seed) for seed in seeds]
+        for recipe in recipes
+    ]
     missing = [r for row in wanted for r in row if store.get(r) is None]
     if missing and not quiet:
         seconds = [estimate(recipe, store) for recipe in missing]
@@ -240,3 +256,9 @@ def run_all(
             note += f" and {rest} whose time is not known yet"
         print(f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store: {note}.")
     return [[run(recipe, store) for recipe in row] for row in wanted]
+
+
+def run_arms(arms: Iterable[Arm], seeds: Sequence[int], store: Store | None = None) -> list[Record]:
+    """Records of all arms of a notebook at these seeds; an arm that runs `once`, at the first."""
+    wanted = [arm.recipe.with_seed(seed) for arm in arms for seed in arm.seeds(seeds)]
+    return [row[0] for row in run_all(dict.fromkeys(wanted), None, store)]

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kdutils import data, metrics, views
-from kdutils.knowledge import Knowledge
-from kdutils.runs import run, run_all, trained
-from kdutils.training import predict
+from kdutils import data, knowledge, metrics, views
+from kdutils.knowledge import DamagedKnowledge, Knowledge, WrongKnowledge
+from kdutils.runs import _teacher, knowledge_of, run, run_all, trained
+from kdutils.store import Store
+from kdutils.training import fit, predict
 
 CPU = torch.device("cpu")
 
@@ -55,9 +56,7 @@ def test_an_ensemble_averages_logits(student, store):
     both = (student.teacher, replace(student.teacher, seed=1))
     recipe = replace(student, teacher=both, views="none")
     nets = [trained(teacher, store, CPU) for teacher in both]
-    answers = Knowledge(recipe, digits, lambda: nets, store, CPU).answers(
-        digits.test.images
-    )
+    answers = Knowledge(recipe, digits, lambda: nets, store, CPU).answers(digits.test.images)
     each = [predict(net, digits.test.images, digits) for net in nets]
     assert torch.allclose(answers, (each[0] + each[1]) / 2, atol=1e-5)
 
@@ -99,3 +98,154 @@ def test_run_all_says_beforehand_what_it_will_train(tiny, store, capsys):
     assert "1 of 2 runs" in said and "about" in said
     run_all([tiny], [0, 1], store)
     assert capsys.readouterr().out == ""
+
+
+# ---- knowledge of V views in one file
+
+
+@pytest.fixture
+def stored_student(tiny):
+    teacher = replace(tiny, model="mlp-64-64", epochs=6, views="elastic", view_stream=1)
+    return replace(
+        tiny, teacher=(teacher,), temperature=4.0, views="elastic", n_views=3, epochs=5, n_train=200
+    )
+
+
+def one_file(store):
+    (path,) = (store.local / "knowledge").glob("*.safetensors")
+    return path
+
+
+def test_a_file_holds_what_the_live_teacher_says_bit_for_bit(stored_student, store):
+    digits = data.load("digits")
+    known = knowledge_of(stored_student, store, CPU)
+    teacher = trained(stored_student.teacher[0], store, CPU)
+    everyone = torch.arange(len(digits.train))  # all images, whatever n_train says
+    for view in range(3):
+        images = views.apply(
+            digits.train.images, "elastic", stored_student.view_seed, view, everyone
+        )
+        live = predict(teacher, images, digits)
+        assert torch.equal(known.logits(view), live.half())
+    assert torch.equal(
+        known.file.tensors["test"], predict(teacher, digits.test.images, digits).half()
+    )
+    about = known.file.about
+    assert about["view seed"] == str(stored_student.view_seed) and about["views"] == "elastic"
+    assert about["teachers"] == stored_student.teacher[0].id and about["n_views"] == "3"
+
+
+def test_students_of_any_loss_seed_and_size_read_the_same_file(stored_student, store):
+    first = knowledge_of(stored_student, store, CPU).logits(2)
+    for other in (
+        replace(stored_student, temperature=20.0, alpha=0.3),
+        stored_student.with_seed(4),
+        replace(stored_student, n_train=50, model="mlp-16"),
+        replace(stored_student, n_labels=20, alpha=0.5),
+        replace(stored_student, n_views=3, teacher_order="reshuffled"),
+    ):
+        known = knowledge_of(other, store, CPU)
+        known.nets = None  # to be asked would raise
+        assert torch.equal(known.logits(2), first)
+
+
+def test_epochs_beyond_the_views_use_them_in_turn_and_the_record_says_so(stored_student, store):
+    known = knowledge_of(stored_student, store, CPU)
+    assert torch.equal(known.logits(4), known.logits(1))
+    assert [stored_student.view(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
+    record = run(stored_student, store, CPU)
+    assert "5 epochs over 3 stored views" in record.note
+    assert store.get(stored_student).note == record.note
+    assert run(replace(stored_student, n_views=5), store, CPU).note is None
+
+
+def test_eight_bits_are_as_near_as_their_step(stored_student, store):
+    whole = knowledge_of(stored_student, store, CPU).file
+    small = whole.reduced(2, 8)
+    assert small.n_views == 2 and small.tensors["train"].dtype == torch.int8
+    z = whole.view(0).float()
+    z = z - z.mean(dim=1, keepdim=True)
+    step = float(z.abs().max()) / 127
+    assert float((small.view(0).float() - z).abs().max()) <= step / 2 + 2.0**-7  # and float16's own
+    # however many views there are, the first ones are rounded alike
+    assert torch.equal(whole.reduced(1, 8).tensors["train"][0], small.tensors["train"][0])
+    eight = replace(stored_student, n_views=2, bits=8)
+    read_back = knowledge_of(eight, store, CPU)
+    read_back.nets = None
+    assert torch.equal(read_back.logits(1), small.view(1))
+
+
+def test_a_damaged_or_truncated_file_is_named_and_never_used(stored_student, store):
+    knowledge_of(stored_student, store, CPU).logits(0)
+    path = one_file(store)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-5] ^= 1
+    for broken in (bytes(flipped), whole[:-100], whole[:20], b""):
+        path.write_bytes(broken)
+        with pytest.raises(DamagedKnowledge, match=path.name):
+            knowledge_of(stored_student, store, CPU).logits(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dataset", "mnist"),
+        ("split", "all"),
+        ("classes", "100"),
+        ("view seed", "7"),
+        ("views", "jitter"),
+        ("images sha256", "0" * 64),
+        ("teachers", "somebody"),
+    ],
+)
+def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, store, key, value):
+    file = knowledge_of(stored_student, store, CPU).file
+    path = one_file(store)
+    ours = file.about[key]
+    knowledge.write(path, knowledge.File(file.about | {key: value}, file.tensors))
+    with pytest.raises(WrongKnowledge) as refusal:
+        knowledge_of(stored_student, store, CPU).logits(0)
+    assert repr(value) in str(refusal.value) and repr(ours) in str(refusal.value)
+    assert path.name in str(refusal.value)
+
+
+def test_published_knowledge_teaches_where_the_teacher_is_not(stored_student, store, tmp_path):
+    eight = replace(stored_student, bits=8)
+    assert knowledge.publish(eight, store) == []  # nothing is stored yet
+    record = run(eight, store, CPU)
+    (path,) = knowledge.publish(eight, store)
+    assert path.parent == store.published_knowledge and "-v3-8bit" in path.name
+    assert knowledge.publish(eight, store) == []  # it is there already
+    elsewhere = Store(tmp_path / "other runs", store.published)
+    again = run(eight, elsewhere, CPU)
+    assert again.metrics == record.metrics
+    assert elsewhere.get(eight.teacher[0]) is None  # nobody trained it
+
+
+def test_permuted_and_reshuffled_answers_are_about_other_images(stored_student, store):
+    known = knowledge_of(stored_student, store, CPU)
+    own = known.logits(0)[:200]
+    for order, same in (("permuted", True), ("reshuffled", False)):
+        recipe = replace(stored_student, n_views=1, teacher_order=order)
+        logits, _ = _teacher(recipe, data.load("digits"), store, CPU)
+        first, second = logits(0), logits(1)
+        assert float((first == own).all(dim=1).float().mean()) < 0.05
+        assert torch.equal(first.sort(dim=0).values, own.sort(dim=0).values)  # the same answers
+        assert torch.equal(first, second) == same
+
+
+def test_images_without_a_label_learn_from_the_teacher_alone(stored_student, store):
+    some = replace(stored_student, n_labels=50, alpha=0.5, epochs=3)
+    spoiled = data.load("digits")
+    labels = spoiled.train.labels.clone()
+    labels[50:] = (labels[50:] + 1) % 10  # labels that must not be seen
+    spoiled = replace(spoiled, train=data.Split(spoiled.train.images, labels))
+    logits, _ = _teacher(some, data.load("digits"), store, CPU)
+    curves = [
+        [epoch["train_loss"] for epoch in fit(some, dataset, logits, device=CPU).curve]
+        for dataset in (data.load("digits"), spoiled)
+    ]
+    assert curves[0] == curves[1]
+    with pytest.raises(ValueError, match="n_labels"):
+        replace(stored_student, teacher=None, n_labels=50)

@@ -143,7 +143,7 @@ def test_hidden_dropout_changes_the_answers_in_training_alone(name):
     "name",
     [
         *("mlp", "mlp-0", "resnet19", "cnn5-w0", "", None, "mlp-800-", "resnet18-16", "resnet"),
-        *("wrn-28", "wrn-28-0", "wrn-28-10-w8", "densenet-100", "preresnet", "resnext-29-8"),
+        *("wrn-28", "wrn-28-0", "densenet-100-12-w8", "densenet-100", "preresnet", "resnext-29-8"),
         *("resnext-29-8x64-w0", "seed003", "seed003-student-w8", "WRN-28-10"),
     ],
 )

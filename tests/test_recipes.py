@@ -75,7 +75,7 @@ def test_every_arm_of_the_course_is_a_valid_recipe_of_its_own(notebook, profile)
     assert arms
     names = [(arm.table, arm.name) for arm in arms]
     assert len(set(names)) == len(names)
-    assert len({arm.recipe.id for arm in arms}) == len(arms)
+    assert len({(arm.table, arm.recipe.id) for arm in arms}) == len(arms)
     real = profiles.get(profile).datasets.values()
     assert {arm.recipe.dataset for arm in arms} <= set(real)
 

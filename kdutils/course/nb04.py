@@ -35,7 +35,7 @@ def arms(p: Profile) -> list[Arm]:
     drop = {"dropout": (0.0, 0.5)}
     few = student(p, FEW)
     out = [
-        table("teacher", teacher(p), scores()),
+        table("teacher", teacher(p), scores(), once=True),
         plain("CNN5, dropout .5", student(p, **drop), scores(83.51), POSTER),
         table("CNN5, no dropout", student(p), scores(84.74), POSTER),
         plain("CNN5 distilled, dropout .5", taught(p, **drop), scores(84.49, True), POSTER),

@@ -50,11 +50,11 @@ def teacher(p: Profile, family: str) -> Recipe:
 
 
 def arms(p: Profile) -> list[Arm]:
-    """The arms of this notebook. Published values stand only where the networks are the poster's."""
+    """The arms of this notebook. Published values stand only beside the poster's own networks."""
     b = p.budget
     model = b["deep_student"]
     poster = model == "resnet18"
-    teachers = partial(Arm, 5, "Teachers", source=BEARPAW, keep_logits=True)
+    teachers = partial(Arm, 5, "Teachers", source=BEARPAW, keep_logits=True, once=True)
     students = partial(Arm, 5, "Deeper distillation", source=POSTER)
     out = []
     for family, (key, published, _) in FAMILIES.items():
@@ -70,7 +70,7 @@ def arms(p: Profile) -> list[Arm]:
             teacher=(teacher(p, family),),
             temperature=4.0,
             alpha=0.9,
-            n_views=b["cifar_views"],
+            n_views=b["deep_views"],
             bits=b["cifar_bits"],
             **changes,
         )

@@ -29,8 +29,9 @@ def arms(p: Profile) -> list[Arm]:
     epochs = {"epochs": b["cifar_sweep_epochs"]}
     sweep = partial(Arm, 6, "Temperature and alpha")
     out = [sweep("hard labels", student(p, SHARE, **epochs), scores())]
-    for alpha in ALPHAS:
-        for temperature in TEMPERATURES:
+    step = b["cifar_sweep_step"]
+    for alpha in ALPHAS[::step]:
+        for temperature in TEMPERATURES[::step]:
             out.append(
                 sweep(
                     sweep_name(temperature, alpha),
@@ -41,7 +42,7 @@ def arms(p: Profile) -> list[Arm]:
                 )
             )
     stored = partial(Arm, 6, "Views and bits")
-    for count in sorted({1, 2, 4, b["cifar_views"]}):
+    for count in sorted({1, b["cifar_views"]} | ({2, 4} if step == 1 else set())):
         for bits in (16, 8):
             out.append(
                 stored(

@@ -33,10 +33,10 @@ class PreActBottleneck(nn.Module):
 
 
 class PreResNet(nn.Module):
-    """Stem of 16 channels, three stages of n bottlenecks, batch norm, ReLU, global average, fc.
+    """Stem of 16 channels (`width`), three stages of n bottlenecks, batch norm, ReLU, global average, fc.
 
-    depth = 9 n + 2; the stages have 64, 128 and 256 channels, a quarter of that inside a block.
-    preresnet-164 has 1,703,258 parameters. He initialisation, as in the paper.
+    depth = 9 n + 2; at width 16 the stages have 64, 128 and 256 channels, a quarter of that inside
+    a block. preresnet-164 has 1,703,258 parameters. He initialisation, as in the paper.
 
     github.com/bearpaw/pytorch-classification counts two layers for a bottleneck of three, so the
     network that seed 002 and its source call PreResNet-110 is this one of 164 layers. Their
@@ -45,16 +45,16 @@ class PreResNet(nn.Module):
 
     channels_last = True
 
-    def __init__(self, in_shape: tuple[int, int, int], depth: int, classes: int):
+    def __init__(self, in_shape: tuple[int, int, int], depth: int, width: int, classes: int):
         super().__init__()
         blocks: list[nn.Module] = []
-        n_in = 16
+        n_in = width
         for stage in range(3):
-            n = 16 * 2**stage
+            n = width * 2**stage
             for i in range((depth - 2) // 9):
                 blocks.append(PreActBottleneck(n_in, n, 2 if stage and not i else 1))
                 n_in = 4 * n
-        self.stem = nn.Conv2d(in_shape[0], 16, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(in_shape[0], width, 3, padding=1, bias=False)
         self.stages = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(n_in)
         self.fc = nn.Linear(n_in, classes)

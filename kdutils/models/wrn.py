@@ -31,7 +31,7 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Stem of 16 channels, three stages of n blocks, batch norm, ReLU, global average, fc.
+    """Stem of 16 channels (`width`), three stages of n blocks, batch norm, ReLU, global average, fc.
 
     depth = 6 n + 4, which counts the stem and three shortcut convolutions, but not fc; the stages
     have 16, 32 and 64 channels times `widen`. wrn-28-10 has 36,479,194 parameters. He
@@ -45,18 +45,19 @@ class WideResNet(nn.Module):
         in_shape: tuple[int, int, int],
         depth: int,
         widen: int,
+        width: int,
         classes: int,
         dropout: float = 0.0,
     ):
         super().__init__()
         blocks: list[nn.Module] = []
-        n_in = 16
+        n_in = width
         for stage in range(3):
-            n_out = 16 * widen * 2**stage
+            n_out = width * widen * 2**stage
             for i in range((depth - 4) // 6):
                 blocks.append(WideBlock(n_in, n_out, 2 if stage and not i else 1, dropout))
                 n_in = n_out
-        self.stem = nn.Conv2d(in_shape[0], 16, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(in_shape[0], width, 3, padding=1, bias=False)
         self.stages = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(n_in)
         self.fc = nn.Linear(n_in, classes)
