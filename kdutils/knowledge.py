@@ -69,7 +69,7 @@ class Knowledge:
     def logits(self, epoch: int) -> torch.Tensor:
         """The teachers' logits for this epoch's view: float16 [N, classes].
 
-        N: the images of the recipe; with `n_views`, of its whole split, whatever `n_train` says.
+        N: the images of the recipe.
         """
         view = self.recipe.view(epoch) if self.recipe.views != "none" else 0
         if self._last is None or self._last[0] != view:
@@ -82,7 +82,7 @@ class Knowledge:
 
     def _view(self, view: int) -> torch.Tensor:
         if self.recipe.n_views:
-            return self.file.view(view)
+            return self.file.view(view)[: len(self.split)]
         path = self.path(view)
         if path.exists():
             return load_file(path)["logits"]
@@ -97,8 +97,7 @@ class Knowledge:
     @property
     def split(self) -> data.Split:
         """The images that knowledge is counted over."""
-        recipe = replace(self.recipe, n_train=None) if self.recipe.n_views else self.recipe
-        return base_split(recipe, self.dataset)
+        return base_split(self.recipe, self.dataset)
 
     def live(self, view: int) -> torch.Tensor:
         """What the teachers say now about a view: float32 [N, classes]."""
@@ -137,7 +136,11 @@ class File:
 
     @property
     def n_views(self) -> int:
-        return len(self.tensors["train"])
+        return self.tensors["train"].shape[0]
+
+    @property
+    def images(self) -> int:
+        return self.tensors["train"].shape[1]
 
     def view(self, number: int) -> torch.Tensor:
         """Logits of a stored view: float16 [N, classes], each image's mean taken off at 8 bits."""
@@ -194,39 +197,37 @@ def describe(recipe: Recipe, dataset: data.Dataset) -> dict[str, str]:
     }
 
 
-def name(recipe: Recipe, n_views: int, bits: int) -> str:
-    """The name of the file of a recipe's stored knowledge."""
+def name(recipe: Recipe, n_views: int | str, bits: int | str, images: int | str = "") -> str:
+    """The name of the file of a recipe's stored knowledge; images: "" for the whole split."""
     about = f"{recipe.train_on} {recipe.views} {recipe.view_seed} " + " ".join(
         teacher.id for teacher in recipe.teachers
     )
     key = hashlib.sha256(about.encode()).hexdigest()[:10]
-    return f"{recipe.teachers[0].label}-{key}-v{n_views}-{bits}bit.safetensors"
+    part = f"-n{images}" if images else ""
+    return f"{recipe.teachers[0].label}-{key}{part}-v{n_views}-{bits}bit.safetensors"
 
 
 def stored(knowledge: Knowledge) -> File:
-    """A recipe's stored knowledge: its own file, or more of the same reduced to it, or made now."""
-    recipe = knowledge.recipe
-    own = name(recipe, recipe.n_views, recipe.bits)
-    pattern = name(recipe, 0, 0).replace("-v0-0", "-v*-*")
+    """A recipe's stored knowledge, read from a file that holds it or more, or made now and kept."""
+    recipe, images = knowledge.recipe, len(knowledge.split)
     for folder in knowledge.store.knowledge_folders():
-        if (folder / own).exists():
-            return read(folder / own, recipe, knowledge.dataset)
-    for folder in knowledge.store.knowledge_folders():
-        for path in sorted(folder.glob(pattern)):
+        whole, part = (name(recipe, "*", "*", n) for n in ("", "*"))
+        for path in sorted({*folder.glob(whole), *folder.glob(part)}):
             found = read(path, recipe, knowledge.dataset)
-            if found.n_views >= recipe.n_views and int(found.about["bits"]) >= recipe.bits:
+            enough = found.n_views >= recipe.n_views and found.images >= images
+            if enough and int(found.about["bits"]) >= recipe.bits:
                 return found.reduced(recipe.n_views, recipe.bits)
     parts = [knowledge.live(view).half().cpu() for view in range(recipe.n_views)]
     tensors = {"train": torch.stack(parts)}
     for split in ("val", "test"):
-        images = getattr(knowledge.dataset, split).images
-        tensors[split] = knowledge.answers(images).half().cpu()
+        still = getattr(knowledge.dataset, split).images
+        tensors[split] = knowledge.answers(still).half().cpu()
     for split, values in tensors.items():
         _check_finite(values, split)
     about = describe(recipe, knowledge.dataset) | {"n_views": str(recipe.n_views), "bits": "16"}
     full = File(about, tensors)
-    path = knowledge.store.local / "knowledge" / name(recipe, recipe.n_views, 16)
-    write(path, full)
+    file_name = name(recipe, recipe.n_views, 16, recipe.n_train or "")
+    write(knowledge.store.local / "knowledge" / file_name, full)
     return full.reduced(recipe.n_views, recipe.bits)
 
 
@@ -277,14 +278,15 @@ def _sha256(tensors: dict[str, torch.Tensor]) -> str:
 def publish(recipe: Recipe, store: Store) -> list[Path]:
     """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
 
-    Knowledge that is too large is reduced to eight views in eight bits. What does not fit even then
-    is refused with a ValueError.
+    It speaks of the whole split. Knowledge that is too large is reduced to eight views in eight
+    bits. What does not fit even then is refused with a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
         return []
+    recipe = replace(recipe, n_train=None)
     if recipe.n_views * (recipe.bits // 8) > PUBLISHED_VIEWS:
         recipe = replace(recipe, n_views=min(recipe.n_views, PUBLISHED_VIEWS), bits=8)
-    if next(store.published_knowledge.glob(name(recipe, 0, 0).replace("-v0-0", "-v*-*")), None):
+    if next(store.published_knowledge.glob(name(recipe, "*", "*")), None):
         return []  # one file a teacher: students of fewer views read their part of it
 
     def nets() -> list[nn.Module]:

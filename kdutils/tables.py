@@ -70,7 +70,7 @@ class Result:
             "n": len(values),
             "profile": self.profile,
             "device": ", ".join(sorted({r.device for r in self.records})),
-            "recorded": max(r.recorded for r in self.records),
+            "recorded": max((r.recorded for r in self.records), default=""),
         }
 
 
@@ -88,7 +88,7 @@ def collect(
     for arm in course.arms(notebook, profile):
         if tables is not None and arm.table not in tables:
             continue
-        found = (store.get(arm.recipe.with_seed(seed)) for seed in seeds)
+        found = (store.get(arm.recipe.with_seed(seed)) for seed in arm.seeds(seeds))
         records = tuple(record for record in found if record is not None)
         if records:
             out.append(Result(arm, profile, records))
@@ -127,7 +127,8 @@ def results(notebook: int | str | None = None, store: Store | None = None) -> li
     """Every recorded result as plain dicts with the keys of COLUMNS, best recorded profile first.
 
     notebook: only this one. Raises ValueError for a notebook that does not exist. Smoke runs stand
-    under the name of the data set that they really used and are not listed among real results.
+    under the name of the data set that they really used and are not listed among real results. A
+    published value that has no record beside it yet is listed with n = 0.
     """
     numbers = course.NOTEBOOKS if notebook is None else [course.check_notebook(notebook)]
     store = store or Store()
@@ -137,9 +138,17 @@ def results(notebook: int | str | None = None, store: Store | None = None) -> li
             for result in found:
                 rows += [result.row(metric) for metric in result.arm.metrics]
             for family, best in selections(found).items():
-                name = f"{family}, best T by validation ({best.arm.setting})"
+                name = f"{family}, best by validation ({best.arm.setting})"
                 published = course.PUBLISHED_SELECTED.get(family)
-                rows.append(best.row("test_errors", name, published))
+                rows.append(best.row(next(iter(best.arm.metrics)), name, published))
+        listed = {(row["arm"], row["metric"]) for row in rows}
+        for arm in course.arms(number, "paper"):
+            waiting = Result(arm, "paper", ())
+            rows += [
+                waiting.row(metric)
+                for metric, value in arm.metrics.items()
+                if value is not None and (waiting.name, metric) not in listed
+            ]
     return rows
 
 
@@ -218,7 +227,7 @@ def twice(this_run: Sequence[Result], metric: str, store: Store | None = None) -
 
 
 def _cell(result: Result | None, metric: str) -> str:
-    if result is None:
+    if result is None or not result.records:
         return "not recorded"
     values = result.values(metric)
     if not values:
@@ -344,7 +353,10 @@ def frame(rows: Sequence[dict]) -> pd.DataFrame:
             "metric": [METRICS.get(row["metric"], row["metric"]) for row in rows],
             "published": ["–" if r["published"] is None else f"{r['published']:g}" for r in rows],
             "recorded": [
-                interval(row["mean"], row["ci95"], digits_of(row["metric"])) for row in rows
+                interval(row["mean"], row["ci95"], digits_of(row["metric"]))
+                if row["recorded"]
+                else "not recorded"
+                for row in rows
             ],
             "n": [row["n"] for row in rows],
             "data set": [row["dataset"] for row in rows],

@@ -49,3 +49,12 @@ def have_mnist() -> bool:
 needs_mnist = pytest.mark.skipif(
     not have_mnist(), reason="MNIST is not in the data folder; see data/README.md"
 )
+
+
+def have_cifar10() -> bool:
+    return (data.folder() / "cifar-10-batches-py" / "data_batch_1").exists()
+
+
+needs_cifar10 = pytest.mark.skipif(
+    not have_cifar10(), reason="CIFAR-10 is not in the data folder; see data/README.md"
+)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import needs_cifar10
 
-from kdutils import data, knowledge, metrics, views
+from kdutils import data, knowledge, metrics, tables, views
 from kdutils.knowledge import DamagedKnowledge, Knowledge, WrongKnowledge
 from kdutils.runs import _teacher, knowledge_of, run, run_all, trained
 from kdutils.store import Store
@@ -120,10 +121,10 @@ def test_a_file_holds_what_the_live_teacher_says_bit_for_bit(stored_student, sto
     digits = data.load("digits")
     known = knowledge_of(stored_student, store, CPU)
     teacher = trained(stored_student.teacher[0], store, CPU)
-    everyone = torch.arange(len(digits.train))  # all images, whatever n_train says
+    everyone = torch.arange(200)
     for view in range(3):
         images = views.apply(
-            digits.train.images, "elastic", stored_student.view_seed, view, everyone
+            digits.train.images[:200], "elastic", stored_student.view_seed, view, everyone
         )
         live = predict(teacher, images, digits)
         assert torch.equal(known.logits(view), live.half())
@@ -146,7 +147,11 @@ def test_students_of_any_loss_seed_and_size_read_the_same_file(stored_student, s
     ):
         known = knowledge_of(other, store, CPU)
         known.nets = None  # to be asked would raise
-        assert torch.equal(known.logits(2), first)
+        assert torch.equal(known.logits(2), first[: other.n_train])
+    more = knowledge_of(replace(stored_student, n_train=300), store, CPU)
+    more.nets = None
+    with pytest.raises(TypeError):  # it must ask about the images that no file holds
+        more.logits(2)
 
 
 def test_epochs_beyond_the_views_use_them_in_turn_and_the_record_says_so(stored_student, store):
@@ -211,7 +216,7 @@ def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, 
 
 
 def test_published_knowledge_teaches_where_the_teacher_is_not(stored_student, store, tmp_path):
-    eight = replace(stored_student, bits=8)
+    eight = replace(stored_student, bits=8, n_train=None)
     assert knowledge.publish(eight, store) == []  # nothing is stored yet
     record = run(eight, store, CPU)
     (path,) = knowledge.publish(eight, store)
@@ -225,7 +230,7 @@ def test_published_knowledge_teaches_where_the_teacher_is_not(stored_student, st
 
 def test_permuted_and_reshuffled_answers_are_about_other_images(stored_student, store):
     known = knowledge_of(stored_student, store, CPU)
-    own = known.logits(0)[:200]
+    own = known.logits(0)
     for order, same in (("permuted", True), ("reshuffled", False)):
         recipe = replace(stored_student, n_views=1, teacher_order=order)
         logits, _ = _teacher(recipe, data.load("digits"), store, CPU)
@@ -249,3 +254,27 @@ def test_images_without_a_label_learn_from_the_teacher_alone(stored_student, sto
     assert curves[0] == curves[1]
     with pytest.raises(ValueError, match="n_labels"):
         replace(stored_student, teacher=None, n_labels=50)
+
+
+def test_committed_knowledge_is_small():
+    files = list((data.ROOT / "data" / "knowledge").glob("*.safetensors"))
+    assert files
+    assert all(path.stat().st_size <= 4.01e6 for path in files)
+    assert sum(path.stat().st_size for path in files) <= 25e6
+
+
+@needs_cifar10
+@pytest.mark.parametrize("notebook", [4, 5, 6])
+def test_committed_knowledge_fits_the_recorded_students(notebook, tmp_path):
+    """Every recorded student can be trained again from what is committed, without its teacher."""
+    here = Store(tmp_path / "runs")
+    students = {
+        result.arm.recipe.teachers: result.arm.recipe
+        for result in tables.collect(notebook, "laptop", store=here)
+        if result.arm.recipe.n_views and result.arm.recipe.teachers
+    }
+    for student in students.values():
+        known = knowledge_of(replace(student, bits=8), here, CPU)
+        known.nets = None
+        labels = data.load("cifar10").train.labels
+        assert metrics.accuracy(known.logits(0).float(), labels) > 50

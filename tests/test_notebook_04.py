@@ -92,7 +92,9 @@ def test_distilled_and_hard_students_differ_in_the_teacher_alone(profile):
 
 @pytest.mark.parametrize("profile", profiles.PROFILES)
 def test_the_anatomy_is_a_full_factorial_of_two_faults_in_the_runs(profile):
-    for share in nb04.SHARES:
+    parts = [s for s in nb04.SHARES if any(a.table.endswith(s) for a in course.arms(4, profile))]
+    assert parts == list(nb04.SHARES) or profile == "smoke"
+    for share in parts:
         cells = {
             (a.recipe.teacher_order, a.recipe.soft_scale)
             for a in course.arms(4, profile)

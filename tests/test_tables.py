@@ -48,10 +48,19 @@ def test_validation_chooses_the_temperature_even_where_the_test_set_would_not(st
         for seed in (0, 1):
             put(store, recipe.with_seed(seed), errors, val)
     rows = {row["arm"]: row for row in tables.results(3, store)}
-    chosen = rows[f"{family}, best T by validation (T = 4)"]
+    chosen = rows[f"{family}, best by validation (T = 4)"]
     assert chosen["mean"] == 60 and chosen["published"] == 74
-    frame = tables.frame(list(rows.values()))
-    assert len(frame) == len(rows) == 4
+    recorded = [row for row in rows.values() if row["n"]]
+    assert len(tables.frame(recorded)) == len(recorded) == 4
+
+
+def test_a_published_value_without_a_record_is_listed_as_not_recorded(store):
+    rows = {row["arm"]: row for row in tables.results(5, store)}
+    assert {row["published"] for row in rows.values()} == {
+        96.21, 95.06, 95.46, 96.31, 94.175, 94.333, 94.531, 94.729, 94.788,
+    }  # fmt: skip
+    assert all(row["n"] == 0 and row["mean"] is None for row in rows.values())
+    assert set(tables.frame(list(rows.values()))["recorded"]) == {"not recorded"}
 
 
 def test_a_run_that_failed_has_no_mean(store, arms):

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kdutils import data, training, views
-from kdutils.runs import run
+from kdutils import data, models, training, views
+from kdutils.runs import by_epoch, run
 from kdutils.training import NotFinite, fit, predict
 
 CPU = torch.device("cpu")
@@ -133,3 +133,96 @@ def test_a_student_without_its_teacher_is_refused(tiny):
 def test_more_images_than_there_are_is_refused(tiny):
     with pytest.raises(ValueError, match="n_train = 5000"):
         fit(replace(tiny, n_train=5000), data.load("digits"), device=CPU)
+
+
+def test_watching_the_test_images_changes_nothing_but_the_curve(tiny):
+    digits = data.load("digits")
+    plain, watched = fit(tiny, digits), fit(replace(tiny, watch_test=True), digits)
+    assert torch.equal(weights(plain), weights(watched))
+    assert all("test_errors" not in epoch for epoch in plain.curve)
+    logits = predict(watched.net, digits.test.images, digits)
+    assert watched.curve[-1]["test_errors"] == int((logits.argmax(1) != digits.test.labels).sum())
+
+
+def test_a_chosen_epoch_is_read_from_the_curve():
+    curve = [
+        {"val_errors": 9, "test_errors": 40},
+        {"val_errors": 5, "test_errors": 50},  # validation chooses this one
+        {"val_errors": 7, "test_errors": 30},  # the test images this one
+    ]
+    assert by_epoch(curve, 200) == {
+        "test_accuracy_best_epoch": 85.0,
+        "test_accuracy_chosen_epoch": 75.0,
+    }
+    assert by_epoch([{"val_errors": 1}], 200) == {}
+
+
+def test_views_in_turn_are_the_same_ones_at_every_seed(tiny):
+    """A run over one stored view is a run on still images that are this view."""
+    recipe = replace(tiny, views="jitter", n_views=1)
+    digits = data.load("digits")
+    moved = views.apply(
+        digits.train.images, "jitter", recipe.view_seed, 0, torch.arange(len(digits.train))
+    )
+    still = replace(digits, train=data.Split(moved, digits.train.labels))
+    for seed in (0, 3):
+        a = fit(recipe.with_seed(seed), digits)
+        b = fit(replace(tiny, views="none", seed=seed), still)
+        assert torch.equal(weights(a), weights(b))
+
+
+def test_nesterov_momentum_is_pytorchs_own(tiny):
+    recipe = replace(tiny, optimizer="nesterov", lr=0.05, schedule="constant", epochs=2)
+    digits = data.load("digits")
+    assert not torch.equal(
+        weights(fit(recipe, digits)), weights(fit(replace(recipe, optimizer="sgd"), digits))
+    )
+    made = training.optimizer_for(recipe, training.build_net(recipe, digits))
+    assert made.defaults["nesterov"] and made.defaults["momentum"] == recipe.momentum
+
+
+def test_a_frozen_filter_is_computed_and_stays(tiny):
+    """FastNet's first layer makes patches white: variance one, no correlation (Page 2019)."""
+    recipe = replace(
+        tiny, dataset="bayes10", model="fastnet-w2", n_train=400, epochs=1, batch_size=100
+    )
+    bayes = data.load("bayes10")
+    net = fit(recipe, bayes).net
+    x = data.normalise(bayes.train.images[:400], bayes)
+    kept = torch.nn.functional.conv2d(x, net.whiten.weight[:12])  # the other half is the negative
+    answers = kept.transpose(0, 1).flatten(1).double()
+    second_moments = answers @ answers.T / answers.shape[1]
+    values = torch.linalg.eigvalsh(
+        (p := F.unfold(x, 2).transpose(1, 2).flatten(0, 1).double()).T @ p / len(p)
+    ).flip(0)
+    assert torch.allclose(second_moments, torch.diag(values / (values + 5e-4)), atol=1e-3)
+    assert torch.equal(net.whiten.weight[12:], -net.whiten.weight[:12])
+
+
+def test_fastnet_answers_alike_about_an_image_and_its_mirror_image():
+    bayes = data.load("bayes10")
+    net = models.build("fastnet-w2")
+    x = bayes.test.images[:50]
+    assert torch.allclose(predict(net, x, bayes), predict(net, x.flip(3), bayes), atol=1e-6)
+
+
+def test_a_gpu_that_is_asked_for_and_absent_is_an_error(monkeypatch):
+    monkeypatch.setenv("KDUTILS_DEVICE", "cpu")
+    assert training.pick_device() == CPU
+    monkeypatch.setenv("KDUTILS_DEVICE", "gpu")
+    with pytest.raises(ValueError, match="'gpu'.*cpu.*cuda"):
+        training.pick_device()
+    if not torch.cuda.is_available():
+        monkeypatch.setenv("KDUTILS_DEVICE", "cuda")
+        with pytest.raises(ValueError, match="no|none"):
+            training.pick_device()
+
+
+def test_a_full_gpu_names_the_batch_size_to_try(tiny, store, monkeypatch):
+    def full(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("kdutils.runs.fit", full)
+    with pytest.raises(training.OutOfMemory, match="batch_size = 50. Try 25"):
+        run(tiny, store, CPU)
+    assert store.get(tiny) is None

@@ -128,3 +128,26 @@ def test_bad_input_is_refused(change, message):
     good = {"images": images(n=2), "kind": "jitter", "seed": 0, "epoch": 0}
     with pytest.raises(ValueError, match=message):
         views.apply(**({"index": torch.arange(2)} | good | change))
+
+
+def test_shift_flip_mirrors_every_image_in_every_second_epoch():
+    x = images(n=200)
+    index = torch.arange(200)
+    padded = torch.nn.functional.pad(x, [2, 2, 2, 2])
+    size = x.shape[3]
+
+    def mirrored(epoch: int) -> torch.Tensor:
+        view = views.apply(x, "shift-flip", 3, epoch, index)
+        is_mirror = torch.zeros(200, dtype=torch.bool)
+        is_plain = torch.zeros(200, dtype=torch.bool)
+        for dy in range(5):
+            for dx in range(5):
+                part = padded[:, :, dy : dy + size, dx : dx + size]
+                is_plain |= (view == part).flatten(1).all(1)
+                is_mirror |= (view == part.flip(3)).flatten(1).all(1)
+        assert (is_plain ^ is_mirror).all()
+        return is_mirror
+
+    first, second, third = (mirrored(epoch) for epoch in range(3))
+    assert torch.equal(first, ~second) and torch.equal(first, third)
+    assert 60 < int(first.sum()) < 140  # about half begin mirrored

@@ -66,7 +66,8 @@ def arms(p: Profile) -> list[Arm]:
         long("CNN5 distilled, patient", taught(p, **patient), scores(taught=True)),
     ]
     views = {"n_views": p.budget["cifar_views"]}
-    for share, part in SHARES.items():
+    for share in list(SHARES)[-p.budget["cifar_anatomy_parts"] :]:
+        part = SHARES[share]
         cut = partial(Arm, 4, f"Anatomy of a false gain, {share}")
         base = partial(as_published, p, part, watch_test=True, **views)
         watched = {name: None for name in CHOICES.values()}

@@ -33,7 +33,7 @@ class PreActBottleneck(nn.Module):
 
 
 class PreResNet(nn.Module):
-    """Stem of 16 channels (`width`), three stages of n bottlenecks, batch norm, ReLU, global average, fc.
+    """Stem of `width` channels, three stages of n bottlenecks, batch norm, ReLU, average, fc.
 
     depth = 9 n + 2; at width 16 the stages have 64, 128 and 256 channels, a quarter of that inside
     a block. preresnet-164 has 1,703,258 parameters. He initialisation, as in the paper.

@@ -31,10 +31,10 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Stem of 16 channels (`width`), three stages of n blocks, batch norm, ReLU, global average, fc.
+    """Stem of `width` channels, three stages of n blocks, batch norm, ReLU, global average, fc.
 
-    depth = 6 n + 4, which counts the stem and three shortcut convolutions, but not fc; the stages
-    have 16, 32 and 64 channels times `widen`. wrn-28-10 has 36,479,194 parameters. He
+    depth = 6 n + 4, which counts the stem and three shortcut convolutions, but not fc; at width 16
+    the stages have 16, 32 and 64 channels times `widen`. wrn-28-10 has 36,479,194 parameters. He
     initialisation, as in the paper.
     """
 
