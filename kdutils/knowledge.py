@@ -278,15 +278,16 @@ def _sha256(tensors: dict[str, torch.Tensor]) -> str:
 def publish(recipe: Recipe, store: Store) -> list[Path]:
     """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
 
-    It speaks of the whole split. Knowledge that is too large is reduced to eight views in eight
-    bits. What does not fit even then is refused with a ValueError.
+    It speaks of the images that the teacher learned from. Knowledge that is too large is reduced to
+    eight views in eight bits. What does not fit even then is refused with a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
         return []
-    recipe = replace(recipe, n_train=None)
+    recipe = replace(recipe, n_train=recipe.teachers[0].n_train)
     if recipe.n_views * (recipe.bits // 8) > PUBLISHED_VIEWS:
         recipe = replace(recipe, n_views=min(recipe.n_views, PUBLISHED_VIEWS), bits=8)
-    if next(store.published_knowledge.glob(name(recipe, "*", "*")), None):
+    part = recipe.n_train or ""
+    if next(store.published_knowledge.glob(name(recipe, "*", "*", part)), None):
         return []  # one file a teacher: students of fewer views read their part of it
 
     def nets() -> list[nn.Module]:
@@ -297,7 +298,7 @@ def publish(recipe: Recipe, store: Store) -> list[Path]:
         file = stored(knowledge)
     except FileNotFoundError:
         return []
-    target = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits)
+    target = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits, part)
     size = sum(values.nbytes for values in file.tensors.values())
     if size > PUBLISHED_BYTES:
         raise ValueError(

@@ -35,6 +35,7 @@ SEEDS = None  # None: the profile's own seeds. Or a list, such as [0, 1, 2]
 TRAIN = False  # True: train what the store lacks (hours on a laptop). Smoke runs always do
 
 # %%
+from dataclasses import replace
 from functools import cache
 from itertools import permutations
 from math import ceil
@@ -50,9 +51,10 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from scipy import stats
 from torch import nn
 
-from kdutils import course, data, figures, losses, metrics, models, profiles, tables
+from kdutils import bayes10, course, data, figures, losses, metrics, models, profiles, tables
 from kdutils.course import nb05
-from kdutils.knowledge import Knowledge, log_posterior, stored
+from kdutils.knowledge import Knowledge, stored
+from kdutils.knowledge import name as file_name
 from kdutils.runs import run_arms
 from kdutils.store import Store
 
@@ -309,9 +311,14 @@ print(f"3 x 3 on 512 channels: {weights[0]:,} weights in one group, {weights[1]:
 keys = {"student": "deep_student"} | {f: key for f, (key, *_) in nb05.FAMILIES.items()}
 
 
+@cache
+def macs_of(name: str) -> int:
+    return models.count_macs(on_paper(name))
+
+
 def counted(name: str) -> dict[str, str]:
     net = on_paper(name)
-    macs = models.count_macs(net) / 1e6
+    macs = macs_of(name) / 1e6
     return {"network": name, "parameters": f"{models.count_parameters(net):,}",
             "million MACs": f"{macs:,.0f}" if macs >= 100 else f"{macs:.2g}"}  # fmt: skip
 
@@ -330,7 +337,7 @@ published = {"resnet18": 11_173_962, "wrn-28-10": 36_479_194, "preresnet-164": 1
              "densenet-100-12": 769_162, "resnext-29-8x64": 34_426_698}  # fmt: skip
 for name, parameters in published.items():
     assert models.count_parameters(on_paper(name)) == parameters
-wide, dense = (models.count_macs(on_paper(n)) for n in ("wrn-28-10", "densenet-100-12"))
+wide, dense = (macs_of(n) for n in ("wrn-28-10", "densenet-100-12"))
 print(f"All five networks have the published size. WRN-28-10 needs {wide / dense:.0f} times the "
       "multiplications of DenseNet-BC-100-12.")  # fmt: skip
 
@@ -348,14 +355,14 @@ print(f"All five networks have the published size. WRN-28-10 needs {wide / dense
 # and every student of every seed learns from the file. The teacher is not in memory then.
 
 # %% tags=["hide-input"]
-student_net = on_paper(profile.budget["deep_student"])
+student_macs = macs_of(profile.budget["deep_student"])
 taught = [a for a in arms if a.recipe.teachers and a.recipe.teacher_order == "matched"]
 n_images, n_classes = len(data.load(dataset_name).train), 10
 rows = {}
 for arm in taught:
     teacher, recipe = arm.recipe.teachers[0], arm.recipe
     net = on_paper(teacher.model)
-    live = 1 + models.count_macs(net) / (3 * models.count_macs(student_net))
+    live = 1 + macs_of(teacher.model) / (3 * student_macs)
     rows[arm.name.split(" from ")[1]] = {
         "cost of an epoch beside a live teacher": f"× {live:.2f}",
         "teacher's weights, float32 (MB)": f"{4 * models.count_parameters(net) / 1e6:.2f}",
@@ -373,8 +380,11 @@ def known(recipe):
     """The stored answers behind a recipe, or None. It never trains a teacher to get them."""
 
     def nets():
-        raise FileNotFoundError("not stored here")
+        raise FileNotFoundError("not enough is stored here")
 
+    pattern = file_name(recipe, 0, 0).replace("-v0-0", "-v*-*")  # any number of views and bits
+    if not any(any(folder.glob(pattern)) for folder in store.knowledge_folders()):
+        return None
     about = data.load(recipe.dataset)
     try:
         return stored(Knowledge(recipe, about, nets, store, torch.device("cpu")))
@@ -445,7 +455,8 @@ pd.DataFrame(rows).T
 
 # %%
 n = 2_000
-log_p = log_posterior("test", n).double().log_softmax(dim=1)  # [n, 10]: ln p*(y | x)
+images, _ = bayes10.sample(n, seed=3)  # uint8 [n, 3, 32, 32]: the first of its test images
+log_p = bayes10.posterior(images).log().clamp(min=-50).log_softmax(dim=1)  # [n, 10]: ln p*(y | x)
 p_star = log_p.exp()
 log_q = F.log_softmax(0.5 * log_p, dim=1)  # some student: p* at T = 2
 generator = torch.Generator().manual_seed(0)
@@ -620,6 +631,7 @@ def property_of(arm: course.Arm, name: str) -> float | None:
     return found[0] if found else None
 
 
+style_of = {short(arm): k for k, arm in enumerate(taught)}
 points = {}  # student -> (gains, {property: value})
 for arm in taught:
     found = {name: property_of(teacher_of(arm), name) for name in properties}
@@ -630,23 +642,29 @@ for arm in taught:
 fig, axes = plt.subplots(2, 2, figsize=(8.5, 6.4), sharey=True)
 words = []
 for ax, (name, (label, _)) in zip(axes.flat, properties.items(), strict=True):
-    for style, (who, (found, of)) in enumerate(points.items()):
+    for who, (found, of) in points.items():
         mean, half = metrics.mean_ci(found)
-        figures.dot(ax, of[name], mean, half, style=style, vertical=True,
+        figures.dot(ax, of[name], mean, half, style=style_of[who], vertical=True,
                     label=who if ax is axes[0, 0] else None)  # fmt: skip
         if ax is axes[0, 0]:
-            words.append(f"{who} {mean:+.2f} at " + ", ".join(
-                f"{properties[k][0]} {v:,.4g}" for k, v in of.items()))  # fmt: skip
+            said = [f"{v:,} {k}" if k == "parameters" else f"{properties[k][0]} {v:.4g}"
+                    for k, v in of.items()]  # fmt: skip
+            words.append(f"{who} {mean:+.2f} at {', '.join(said)}")
     ax.axhline(0, color="0.3", lw=1, ls="-", marker="")
     ax.set(xlabel=f"teacher's {label}")
     ax.margins(x=0.12)
-axes[1, 1].set_xscale("log")
-axes[1, 1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-axes[1, 1].xaxis.set_major_formatter(EngFormatter(sep=""))
-axes[1, 1].xaxis.set_minor_formatter(NullFormatter())
-if points:  # whiskers of few seeds may leave the picture
+if points:
+    axes[1, 1].set_xscale("log")
+    axes[1, 1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[1, 1].xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes[1, 1].xaxis.set_minor_formatter(NullFormatter())
+    # whiskers of few seeds may leave the picture
     axes[0, 0].set_ylim(figures.span([0.0] + [g for found, _ in points.values() for g in found],
                                      at_least=0.2))  # fmt: skip
+else:
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+        ax.text(0.5, 0.5, "nothing recorded yet", ha="center", transform=ax.transAxes)
 for ax in axes[:, 0]:
     ax.set_ylabel("gain over hard labels (points)")
 handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -726,13 +744,13 @@ if dataset_name == "bayes10":
     for arm in taught:
         answers = store.logits(teacher_of(arm).recipe)
         if answers is not None and short(arm) in points:
-            kl = metrics.kl_to_teacher(answers["test"][:n], log_posterior("test", n))
+            kl = metrics.kl_to_teacher(answers["test"][:n], log_p)
             distance[short(arm)] = kl  # KL(p* || teacher), nats
 if distance:
     fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for style, (who, kl) in enumerate(distance.items()):
+    for who, kl in distance.items():
         mean, half = metrics.mean_ci(points[who][0])
-        figures.dot(ax, kl, mean, half, style=style, vertical=True, label=who)
+        figures.dot(ax, kl, mean, half, style=style_of[who], vertical=True, label=who)
     ax.axhline(0, color="0.3", lw=1, ls="-", marker="")
     ax.set(
         xlabel="KL(p* || teacher) on test images (nats)", ylabel="gain over hard labels (points)"
@@ -856,7 +874,7 @@ def entropy(logits: torch.Tensor) -> float:
 
 rows = {}
 for arm in taught:
-    file = known(arm.recipe)
+    file = known(replace(arm.recipe, n_views=1, bits=8))  # one view is enough here
     if file is None:
         continue
     seen = arm.recipe.teachers[0].n_train or n_images

@@ -216,7 +216,7 @@ def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, 
 
 
 def test_published_knowledge_teaches_where_the_teacher_is_not(stored_student, store, tmp_path):
-    eight = replace(stored_student, bits=8, n_train=None)
+    eight = replace(stored_student, bits=8, n_train=300)  # as many as the teacher has seen
     assert knowledge.publish(eight, store) == []  # nothing is stored yet
     record = run(eight, store, CPU)
     (path,) = knowledge.publish(eight, store)
