@@ -37,6 +37,9 @@ results: $(READY) ## every recorded result beside the published one
 run: $(READY) ## train what notebook NN needs and the store lacks
 	@$(PY) -m kdutils run $(or $(NN),$(ONLY)) $(ARGUMENTS)
 
+bench: $(READY) ## speed side by side in one run, as ratios; on an idle machine
+	@$(PY) -m kdutils bench
+
 sync: $(READY) ## bring .py and .ipynb of each notebook to the same text
 	@$(PY) -m kdutils sync
 
@@ -59,4 +62,4 @@ $(READY): requirements.lock pyproject.toml
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps -e .
 	@touch $(READY)
 
-.PHONY: help report test lab results run sync setup lock clean
+.PHONY: help report test lab results run bench sync setup lock clean

@@ -185,7 +185,7 @@ def count(
 
     profile: "" for runs that are the same at every profile. bars: whether there are intervals.
     """
-    counts = sorted(set(n))
+    counts = sorted(set(n)) or [0]
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     kind = "; bars: 95 % intervals" if bars and counts[-1] > 1 else ""
     where = f"{dataset}, profile {profile}" if profile else dataset

@@ -321,6 +321,11 @@ def test_images(results: Sequence[Result]) -> int:
 
 def cost(results: Sequence[Result]) -> str:
     """A line of Markdown: how many runs a notebook rests on, what they took, and where."""
+    if not results:
+        return (
+            "Nothing of this page is recorded yet at this profile. `TRAIN = True` trains it; the "
+            'profile "smoke" needs seconds.'
+        )
     records = {record.id: record for result in results for record in result.records}.values()
     seconds = sum(record.seconds for record in records)
     took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"

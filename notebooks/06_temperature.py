@@ -13,7 +13,7 @@
 #
 # Every recipe for distillation has two knobs: the temperature $T$ and the weight $\alpha$. A poster
 # that many courses copy tried 29, 40 and 45 settings for its rows and printed the best of each. It
-# ended at $T = 1.5$, $2$, $6$ and $20$. Four answers to one question, all chosen on the test set.
+# ended at $T = 1.5$, $2$, $6$ and $20$: four answers, for four rows, all chosen on the test set.
 #
 # Here we turn both knobs in one sweep. All settings learn from one file of stored answers, so a
 # setting costs a student and no teacher. We choose on validation images, over seeds, and look at the
@@ -23,7 +23,7 @@
 #
 # - say what the temperature does to the targets, and what it does to the gradient;
 # - run a sweep that costs little, choose from it honestly, and state how sure the choice is;
-# - see that a student may be accurate and badly calibrated, or the reverse;
+# - compare a student's accuracy with its calibration;
 # - decide how many views, and how many bits, a teacher's stored answers need.
 #
 # You need notebook 01 (soft targets, the loss) and the stored knowledge of notebook 04.
@@ -34,6 +34,8 @@ SEEDS = None  # None: the profile's own seeds. Or a list, such as [0, 1, 2]
 TRAIN = False  # True: train what the store lacks (hours on a laptop). Smoke runs always do
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -42,7 +44,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown
 from scipy import stats
 
-from kdutils import course, data, figures, losses, profiles, tables
+from kdutils import course, data, figures, losses, metrics, profiles, tables
 from kdutils.course import nb06
 from kdutils.runs import knowledge_of, run_arms
 from kdutils.store import Store
@@ -56,7 +58,7 @@ arms = course.arms(6, PROFILE)
 if TRAIN or PROFILE == "smoke":
     run_arms(arms, seeds, store)
 results = tables.collect(6, PROFILE, seeds, store)
-by_name = {result.name: result for result in results}
+by_name = {r.name: r for r in results if any(record.metrics for record in r.records)}
 Markdown(tables.cost(results))
 
 # %% [markdown]
@@ -70,7 +72,7 @@ Markdown(tables.cost(results))
 #    comes from the teacher?
 # 3. Between the best and the worst temperature at $\alpha = .9$, how many points of accuracy lie?
 #    More or less than between two seeds of one setting?
-# 4. The teacher's logits are rounded to 8 bits. What does the student lose?
+# 4. The teacher's logits are rounded to 8 bits. What changes for the student?
 
 # %% [markdown]
 # ## 1. What the temperature does to the targets
@@ -83,7 +85,7 @@ Markdown(tables.cost(results))
 
 # %%
 anchor = next(arm.recipe for arm in arms if arm.name == nb06.sweep_name(4.0, arms[1].recipe.alpha))
-known = knowledge_of(anchor, store)
+known = knowledge_of(replace(anchor, n_views=2, bits=8), store)  # two views are enough here
 v = known.logits(0).float()[: anchor.n_train]  # [N, 10]: the teacher about view 0 of each image
 labels = data.load(dataset_name).train.labels[: anchor.n_train]  # [N]
 
@@ -122,8 +124,8 @@ right = (v.argmax(1) == labels).float().mean()
 Markdown(
     f"At T = 1 the teacher's answers on these training images hold {at[1.0]:.2f} classes on average; "
     f"at T = 4 {at[4.0]:.2f}, at T = 20 {at[20.0]:.2f}. It names the label on {right:.1%} of them: it "
-    "was trained on these images. So at T = 1 its targets are nearly the labels again, and little "
-    "dark knowledge is left to see."
+    "was trained on these images. The closer the first number is to one, the nearer these targets "
+    "are to plain labels."
 )
 
 # %% [markdown]
@@ -138,8 +140,9 @@ Markdown(
 #
 # The factor $T^2$ is there so that the teacher's term keeps its size as $T$ grows: for large $T$ it
 # tends to $\alpha (z_i - v_i) / 10$ for logits whose mean is zero. *Nearly* its size: we measure it,
-# for a student at the beginning (all logits zero) and for a student that has learned (the teacher's
-# own answers about another view of the same image stand for it).
+# for a student at the beginning (all logits zero) and for a student as good as the teacher (the
+# teacher's own answers about another view of the same image stand for it). A real student ends between
+# the two.
 
 
 # %%
@@ -166,7 +169,7 @@ later = known.logits(1).float()[: anchor.n_train]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
 words = []
 for ax, (title, z) in zip(
-    axes, {"at the beginning": torch.zeros_like(v), "a student that has learned": later}.items(),
+    axes, {"at the beginning": torch.zeros_like(v), "a student as good as the teacher": later}.items(),
     strict=True,
 ):  # fmt: skip
     for style, alpha in enumerate((0.01, 0.5, 0.9)):
@@ -189,34 +192,42 @@ figures.show(fig, name="06_gradient_shares", alt="The teacher's share of the gra
 # has come. Two settings that differ in both knobs differ in more than softness. That is one reason to
 # sweep both together.
 #
-# The poster's setting for 5 % of the data was $\alpha = .01$ at $T = 20$. Look at its curve, and then
-# divide by ten: its loss was ten times too weak (notebook 04).
+# The poster's setting for 5 % of the data was $\alpha = .01$ at $T = 20$. Look at its curve. And its
+# soft term was ten times weaker still (notebook 04).
 #
 # ## 3. The sweep
 #
 # A fifth of the training images, one budget for all, students of one file of stored answers. Each
-# cell of the map is a mean over seeds; the small number says how many. The first column of the table
-# below it is the hard-label student of the same budget.
+# cell of the map is a mean over the seeds that all recorded settings share. Everything in this section
+# is measured on *validation* images. The test set has to wait for section 4.
 
 # %% tags=["hide-input"]
-sweep = [r for r in results if r.arm.table == "Temperature and alpha"]
+sweep = [r for r in by_name.values() if r.arm.table == "Temperature and alpha"]
+tried = [r for r in sweep if r.arm.select]
 hard = by_name.get("hard labels")
 settings = {(a.recipe.temperature, a.recipe.alpha): a.name
             for a in arms if a.table == "Temperature and alpha" and a.select}  # fmt: skip
 ts, alphas = (sorted({k[i] for k in settings}) for i in (0, 1))
+shared = sorted(set.intersection(
+    *({record.recipe.seed for record in r.records if record.metrics} for r in tried)
+)) if tried else []  # fmt: skip
 
 
-def cells(metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and number of seeds of each setting: [alphas, temperatures] each; nan where none."""
+def on_shared(result, metric: str) -> list[float]:
+    """One value a shared seed: the same seeds for every setting that is compared."""
+    return [r.metrics[metric] for r in result.records if r.recipe.seed in shared]
+
+
+chosen = tables.best_by_validation(tried) if shared else None
+
+
+def cells(metric: str) -> np.ndarray:
+    """Mean over the shared seeds of each setting: [alphas, temperatures]; nan where none."""
     mean = np.full((len(alphas), len(ts)), np.nan)
-    n = np.zeros(mean.shape, int)
     for (t, a), name in settings.items():
-        if name in by_name:
-            found = by_name[name].values(metric)
-            mean[alphas.index(a), ts.index(t)], n[alphas.index(a), ts.index(t)] = (
-                np.mean(found), len(found),
-            )  # fmt: skip
-    return mean, n
+        if name in by_name and shared:
+            mean[alphas.index(a), ts.index(t)] = np.mean(on_shared(by_name[name], metric))
+    return mean
 
 
 fig, axes = plt.subplots(1, 2, figsize=(11, 3.9))
@@ -224,31 +235,36 @@ words = []
 for ax, (metric, title, map_) in zip(
     axes,
     [("val_accuracy", "validation accuracy (%)", "cividis"),
-     ("test_ece", "calibration error on the test set (%)", "cividis_r")],
+     ("val_ece", "calibration error on validation (%)", "cividis_r")],
     strict=True,
 ):  # fmt: skip
-    mean, n = cells(metric)
+    mean = cells(metric)
     drawn = ax.imshow(mean, origin="lower", aspect="auto", cmap=map_)
     middle = np.nanmean([np.nanmin(mean), np.nanmax(mean)]) if np.isfinite(mean).any() else 0
     for i, j in np.ndindex(mean.shape):
         if np.isfinite(mean[i, j]):
             dark = (mean[i, j] < middle) != (map_ == "cividis_r")
-            ax.text(j, i, f"{mean[i, j]:.1f}\n({n[i, j]})", ha="center", va="center", fontsize=9,
+            ax.text(j, i, f"{mean[i, j]:.1f}", ha="center", va="center", fontsize=9,
                     color="white" if dark else "black")  # fmt: skip
     ax.set(title=title, xlabel="temperature T", ylabel="weight α of the teacher")
     ax.set_xticks(range(len(ts)), [f"{t:g}" for t in ts])
     ax.set_yticks(range(len(alphas)), [f"{a:g}" for a in alphas])
     ax.grid(False)
-    if np.isfinite(mean).any():
-        best = np.nanargmax(mean) if metric == "val_accuracy" else np.nanargmin(mean)
-        i, j = np.unravel_index(best, mean.shape)
+    if chosen:
+        i, j = alphas.index(chosen.arm.recipe.alpha), ts.index(chosen.arm.recipe.temperature)
         ax.add_patch(plt.Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec="k", lw=2.5))
-        words.append(f"{title}: best {mean[i, j]:.2f} at T = {ts[j]:g}, alpha = {alphas[i]:g}, worst "
-                     f"{np.nanmin(mean) if 'acc' in title else np.nanmax(mean):.2f}")  # fmt: skip
-figures.count(fig, {len(r.records) for r in sweep if r.arm.select} or {0}, PROFILE, dataset_name,
-              unit="seeds a cell, in brackets; framed: the best", bars=False)  # fmt: skip
+        words.append(f"{title}: from {np.nanmin(mean):.2f} to {np.nanmax(mean):.2f}; the setting that "
+                     f"validation chooses, T = {ts[j]:g}, alpha = {alphas[i]:g}, {mean[i, j]:.2f}")  # fmt: skip
+    else:
+        ax.text(0.5, 0.5, "not recorded yet", ha="center", transform=ax.transAxes)
+figures.count(fig, {len(shared)}, PROFILE, dataset_name,
+              unit="seeds a cell; framed: chosen by accuracy", bars=False)  # fmt: skip
 figures.show(
-    fig, name="06_sweep", alt="Two maps over temperature and alpha. " + "; ".join(words) + "."
+    fig,
+    name="06_sweep",
+    alt="Two maps over temperature and alpha. "
+    + ("; ".join(words) or "nothing recorded yet")
+    + ".",
 )
 
 # %% [markdown]
@@ -262,7 +278,8 @@ fig, axes = plt.subplots(1, 2, figsize=(10, 4))
 lines = [a for a in alphas if a in (0.9, 1.0)] or alphas[-1:]
 words, counts = [], set()
 for ax, (metric, label) in zip(
-    axes, {"test_accuracy": "test accuracy (%)", "test_ece": "calibration error (%)"}.items(),
+    axes,
+    {"val_accuracy": "validation accuracy (%)", "val_ece": "calibration error, validation (%)"}.items(),
     strict=True,
 ):  # fmt: skip
     for style, alpha in enumerate(lines):
@@ -295,79 +312,103 @@ for ax, (metric, label) in zip(
     ax.minorticks_off()
 axes[1].legend(fontsize=9)
 figures.count(fig, counts or {0}, PROFILE, dataset_name)
-figures.show(fig, name="06_temperature", alt="Test accuracy and calibration error against the "
-             "temperature. " + "; ".join(words) + ".")  # fmt: skip
+figures.show(fig, name="06_temperature", alt="Validation accuracy and calibration error against the "
+             "temperature. " + ("; ".join(words) or "nothing recorded yet") + ".")  # fmt: skip
 
 # %% [markdown]
 # ## 4. Choose, then look once
 #
-# Validation chooses the setting. Then, and only then, the test set says what the choice was worth.
-# The table shows the ten settings that validation likes best.
+# Validation chooses the setting. The table shows the ten that it likes best.
 
 # %%
-chosen = tables.selections(sweep).get("T and alpha")
-tried = [r for r in sweep if r.arm.select]
 ranking = pd.DataFrame(
     {
         "setting": [r.arm.setting for r in tried],
-        "validation accuracy": [tables.interval(*r.mean_ci("val_accuracy"), 2) for r in tried],
-        "test accuracy": [tables.interval(*r.mean_ci("test_accuracy"), 2) for r in tried],
-        "calibration error": [tables.interval(*r.mean_ci("test_ece"), 2) for r in tried],
-        "n": [len(r.records) for r in tried],
+        "validation accuracy (%)": [
+            tables.interval(*metrics.mean_ci(on_shared(r, "val_accuracy")), 2) for r in tried
+        ],
+        "calibration error (%)": [
+            tables.interval(*metrics.mean_ci(on_shared(r, "val_ece")), 2) for r in tried
+        ],
         "chosen": ["yes" if r is chosen else "" for r in tried],
-        "key": [-r.mean_ci("val_accuracy")[0] for r in tried],
+        "key": [-np.mean(on_shared(r, "val_accuracy")) for r in tried],
     }
-)
+) if shared else pd.DataFrame({"setting": [], "key": []})  # fmt: skip
 ranking.sort_values("key").drop(columns="key").head(10).set_index("setting").rename_axis(None)
 
+# %% tags=["hide-input"]
+said = "No setting is recorded yet."
+if chosen:
+    missing = len(settings) - len(tried)
+    said = (
+        f"Chosen from {len(tried)} of {len(settings)} settings, on the seeds that all of them have (n = "
+        f"{len(shared)}): **{chosen.arm.setting}**."
+        + (f" {missing} settings are not recorded." if missing else "")
+        + "\n\nNow the one look at the test set: accuracy "
+        f"**{tables.interval(*chosen.mean_ci('test_accuracy'), 2)} %**, calibration error "
+        f"{tables.interval(*chosen.mean_ci('test_ece'), 2)} % (n = {len(chosen.records)})."
+    )
+Markdown(said)
+
 # %% [markdown]
+# The choice is made. What follows looks at the test scores of *all* settings. It studies the choice. It
+# cannot change it any more.
+#
 # ### How sure is the choice?
 #
-# Many settings are nearly as good as the best. One way to say how nearly: how often do validation and
-# test agree on which of two settings is better? Kendall's $\tau$ counts the pairs of settings in the
-# same order minus those in the opposite order, over all pairs. One is full agreement, zero is chance.
+# Many settings are nearly as good as the best. Two questions say how nearly.
+#
+# *How far apart would equally good settings look?* The means of $k$ settings over $n$ seeds scatter by
+# chance alone. We estimate the scatter after the effect of each seed is taken off (all settings share
+# the seeds), and simulate the range.
+#
+# *Does one seed's validation order the settings as the **other** seeds' tests do?* Kendall's $\tau$ counts
+# the pairs of settings in the same order minus those in the opposite order, over all pairs: 1 is full
+# agreement, 0 is chance. The same networks would agree too well: a lucky run shines on both sets.
 
 # %% tags=["hide-input"]
 lines = []
-if len(tried) > 2 and chosen:
-    val = [r.mean_ci("val_accuracy")[0] for r in tried]
-    test = [r.mean_ci("test_accuracy")[0] for r in tried]
-    tau = stats.kendalltau(val, test)
-    best = tried[int(np.argmax(test))]
+line_alpha = 0.9 if 0.9 in alphas else alphas[-1]
+row = [r for r in tried if r.arm.recipe.alpha == line_alpha]
+common = sorted(set.intersection(
+    *({x.recipe.seed for x in r.records if x.metrics} for r in row)
+)) if row else []  # fmt: skip
+if len(row) > 1 and len(common) > 1:
+    y = np.array([[x.metrics["test_accuracy"] for x in r.records if x.recipe.seed in common]
+                  for r in row])  # fmt: skip  # [temperatures, seeds]
+    noise = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
+    s = np.sqrt((noise**2).sum() / ((y.shape[0] - 1) * (y.shape[1] - 1)))
+    luck = np.ptp(np.random.default_rng(0).standard_normal((4000, len(row))), axis=1).mean()
     lines.append(
-        f"- Over {len(tried)} settings, Kendall's τ between validation and test accuracy is "
-        f"**{tau.statistic:.2f}**."
+        f"- At α = {line_alpha:g} the mean test accuracies of {len(row)} temperatures lie within "
+        f"**{np.ptp(y.mean(1)):.2f} points** (n = {len(common)}). Were all equally good, chance alone "
+        f"would spread them over about {s / np.sqrt(len(common)) * luck:.2f} points."
     )
+if len(tried) > 2 and len(shared) > 1:
+    val, test = (np.array([on_shared(r, m) for r in tried])  # [settings, seeds]
+                 for m in ("val_accuracy", "test_accuracy"))  # fmt: skip
+    taus = [stats.kendalltau(val[:, k], np.delete(test, k, axis=1).mean(1)).statistic
+            for k in range(val.shape[1])]  # fmt: skip
     lines.append(
-        f"- Validation chose {chosen.arm.setting}: test accuracy "
-        f"{tables.interval(*chosen.mean_ci('test_accuracy'), 2)} (n = {len(chosen.records)})."
+        f"- Over {len(tried)} settings, Kendall's τ between one seed's validation and the other seeds' "
+        f"tests is **{np.mean(taus):.2f}** in the mean (n = {len(shared)})."
     )
-    lines.append(
-        f"- The test set itself would have chosen {best.arm.setting} and shown "
-        f"{max(test):.2f}: {max(test) - chosen.mean_ci('test_accuracy')[0]:.2f} points more, for "
-        "looking."
-    )
-    within = [r.values("test_accuracy") for r in tried if len(r.records) > 1]
-    if within:
-        sigma = np.sqrt(np.mean([np.var(x, ddof=1) for x in within]))
-        warm = [t for r, t in zip(tried, test, strict=True) if r.arm.recipe.alpha >= 0.9]
-        lines.append(
-            f"- Seeds of one setting scatter with a standard deviation of {sigma:.2f} points. At "
-            f"α of .9 and above, all temperatures lie within {max(warm) - min(warm):.2f} points."
-        )
-Markdown("\n".join(lines) or "Too few settings are recorded yet.")
+Markdown("\n".join(lines) or "Fewer than two seeds are recorded for these settings: no answer yet.")
 
 # %% tags=["hide-input"]
 at = [nb06.sweep_name(t, alphas[-2] if len(alphas) > 2 else alphas[-1]) for t in ts]
-questions = {
-    "The chosen setting against hard labels": (chosen.name if chosen else "", "hard labels")
-}
+questions = {}
+if chosen:
+    questions["The chosen setting against hard labels"] = (chosen.name, "hard labels")
 for name in (at[0], at[-1]):
     questions[f"{name} against hard labels"] = (name, "hard labels")
 questions[f"{at[-1]} against {at[0]}"] = (at[-1], at[0])
 Markdown(tables.differences(results, "test_accuracy", questions))
 
 # %% [markdown]
+# The chosen setting won with these very seeds. Its networks are a little lucky, and its interval does
+# not know that. New seeds for this one setting would settle it.
+#
 # ## 5. Views and bits: what must be stored?
 #
 # The file of answers has a size: views × images × classes × bytes. What are more views worth, and
@@ -435,26 +476,29 @@ Markdown(
 entropies = [float(perplexity(v, t).mean()) for t in (1.0, 2.0, 4.0, 10.0, 20.0)]
 assert entropies == sorted(entropies)
 print("A higher temperature never makes a target harder.")
-rounded = known.file.reduced(1, 8).view(0).float()[: anchor.n_train]
-p, q = (F.log_softmax(x, dim=1) for x in (v, rounded))
+step = float(known.file.reduced(1, 8).tensors["step"])  # of the rounding to 8 bits
+noise = step * (torch.rand(v.shape, generator=torch.Generator().manual_seed(0)) - 0.5)
+p, q = (F.log_softmax(x, dim=1) for x in (v, v + noise))
 assert float((p.exp() * (p - q)).sum(1).mean()) < 0.01
-print("Eight bits change the teacher's answers by less than 0.01 nats.")
+print("Errors as large as the rounding to eight bits move the answers by less than 0.01 nats.")
 budgets = {(r.arm.recipe.epochs, r.arm.recipe.n_train, r.arm.recipe.lr) for r in results}
-assert len(budgets) == 1
+assert len(budgets) <= 1
 print("Every student of this notebook has the same budget.")
 
 # %% [markdown]
 # ## Where it can mislead
 #
-# - **A map invites to see patterns.** Most neighbouring cells differ by less than two seeds of one
-#   cell do. Read the intervals before the colours.
+# - **A map invites to see patterns.** Hold the step between neighbouring cells against what chance
+#   alone would do (section 4). Read the intervals before the colours.
 # - **The optimum belongs to its budget**: this student, this teacher, this share of the images, this
 #   schedule. A longer budget or a student that never sees the images twice may like another T.
 # - **Learning rate and T are not independent.** The length of the gradient changes with both knobs,
 #   and the learning rate was tuned for neither. Notebook 03 shows how such a change can pass for an
 #   effect of distillation.
-# - **Calibration** is measured at T = 1, for students that were trained at other temperatures. One
-#   parameter fitted on validation repairs much of it (notebook 07).
+# - **Calibration** is measured at T = 1, for students that were trained at other temperatures. Guo et
+#   al. found that one parameter fitted on validation repairs much of it; notebook 07 tries it.
+# - **One draw.** All seeds learn from the same fifth of the images, and from the same stored views of one
+#   teacher. No interval speaks of others.
 # - **The teacher was trained on these images.** Its answers about them are more certain than about
 #   new ones, so a higher T has more to undo.
 
@@ -465,8 +509,8 @@ print("Every student of this notebook has the same budget.")
 #    \to (z_i - v_i)/10$. How large is the error at $T = 20$ on the stored answers?
 # 2. *(10 minutes, medium)* For each $T$, find the $\alpha$ at which teacher and label have gradients
 #    of equal length at the beginning of training. Draw it. Where do the poster's settings lie?
-# 3. *(15 minutes, medium)* Simulate 35 settings that are all equally good, with the scatter between
-#    seeds that you find above and three seeds each. How wide is the range of their means? Compare it
+# 3. *(15 minutes, medium)* Simulate 35 settings that are all equally good, with some scatter between
+#    seeds and three seeds each. How wide is the range of their means? Compare it
 #    with the map.
 # 4. *(20 minutes, hard)* Store fewer bits: 6, 4, 3. From how many on does the rounding change more than
 #    1 % of the teacher's top answers? Use `File.reduced` as a model.

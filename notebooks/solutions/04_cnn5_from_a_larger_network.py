@@ -34,7 +34,8 @@ def repaired(n: int = 1_000, batch: int = 100) -> dict[str, float]:
 
     Under the image's number is the better one: it holds for any order, any batch size and any part
     of the data. A loader that never shuffles fits only as long as nobody changes it, and it takes
-    from the student a part of the noise that it learns well with.
+    from the student a part of the noise that it learns well with. Where the loader also crops, both
+    still speak of another crop; views that are a function of the image's number mend that too.
     """
 
     def batches(run: int, shuffle: bool):
