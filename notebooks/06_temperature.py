@@ -101,7 +101,7 @@ grid = np.geomspace(0.5, 40, 40)
 quartiles = torch.tensor([0.25, 0.5, 0.75])
 spread = torch.stack([perplexity(v, t).quantile(quartiles) for t in grid])  # [40, 3]
 mean = [float(perplexity(v, t).mean()) for t in grid]
-fig, ax = plt.subplots(figsize=(6.5, 3.8))
+fig, ax = plt.subplots(figsize=(8.5, 3.8))
 ax.fill_between(grid, spread[:, 0], spread[:, 2], color=figures.COLORS[0], alpha=0.2, lw=0,
                 label="middle half of the images")  # fmt: skip
 ax.plot(grid, spread[:, 1], color=figures.COLORS[0], marker="", label="median image")
@@ -112,7 +112,7 @@ ax.set(xscale="log", xlabel="temperature T", ylabel="classes that share the answ
        ylim=(0.8, 10.2))  # fmt: skip
 ax.set_xticks([0.5, 1, 2, 4, 10, 20, 40], ["0.5", "1", "2", "4", "10", "20", "40"])
 ax.minorticks_off()
-ax.legend(fontsize=9)
+fig.legend(loc="outside right upper", fontsize=9)
 figures.count(fig, {len(v)}, PROFILE, dataset_name, unit="training images, view 0", bars=False)
 at = {t: float(perplexity(v, t).mean()) for t in (1.0, 4.0, 20.0)}
 figures.show(fig, name="06_entropy", alt="Perplexity of the teacher's soft targets against the "
@@ -306,7 +306,15 @@ for ax, (metric, label) in zip(
         ax.set_ylim(figures.span(seen, at_least=0.3))
     for t, _ in nb06.POSTER.values():
         ax.plot(
-            t, 1, marker="v", color="k", clip_on=False, transform=ax.get_xaxis_transform(), ms=7
+            t,
+            1,
+            marker="v",
+            color="k",
+            ls="",
+            clip_on=False,
+            transform=ax.get_xaxis_transform(),
+            ms=7,
+            markevery=1,
         )
     ax.set_xticks(ts, [f"{t:g}" for t in ts])
     ax.minorticks_off()

@@ -635,7 +635,7 @@ assert abs(ece - metrics.calibration_error(z, labels)) < 1e-9  # the same as kdu
 # There is a cheaper way. *Temperature scaling* (Guo et al. 2017) divides all logits by one number
 # $\tau$, the one that makes the labels of the **validation** images most likely:
 #
-# $$ \tau = \arg\min_{\tau > 0}\; -\sum_n \log \operatorname{softmax}(z_n / \tau)_{y_n} . $$
+# $$ \tau = \operatorname{argmin}_{\tau > 0}\; -\sum_n \log \operatorname{softmax}(z_n / \tau)_{y_n} . $$
 #
 # It takes seconds, and it changes no answer. So each network gets its own $\tau$ before we compare.
 
