@@ -913,7 +913,7 @@ Markdown(tables.differences(results, "test_errors", {
 # %%
 student = replace(small, model="mlp-32-32", views="elastic", teacher=tiny, temperature=4.0)
 folder = tempfile.TemporaryDirectory()
-knowledge = Knowledge(student, small_digits, lambda: [net], Path(folder.name), pick_device())
+knowledge = Knowledge(student, small_digits, lambda: [net], Store(Path(folder.name)), pick_device())
 stored = {view: knowledge.logits(view) for view in range(3)}  # float16 [1100, 10], from the file
 live = {view: knowledge.live(view).cpu() for view in range(3)}  # float32 [1100, 10], from the net
 
@@ -943,7 +943,7 @@ def nobody():
     raise AssertionError("the live teacher was asked")
 
 
-again = Knowledge(student, small_digits, nobody, Path(folder.name), pick_device())
+again = Knowledge(student, small_digits, nobody, Store(Path(folder.name)), pick_device())
 assert all(torch.equal(again.logits(v), stored[v]) for v in stored)
 print("A second student reads the same knowledge, without any teacher.")
 

@@ -1,6 +1,8 @@
 """Architectures against published parameter counts and amounts of arithmetic."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -185,3 +187,30 @@ def test_dropout_that_a_family_lacks_is_refused(name):
         else:
             with pytest.raises(ValueError, match="no dropout"):
                 models.check(name, share)
+
+
+def test_no_network_of_the_course_crashes_when_it_trains_on_two_threads():
+    """In a process of its own: a crash of PyTorch would take the test run with it."""
+    code = """
+import torch
+import torch.nn.functional as F
+from kdutils import course, models, profiles
+torch.set_num_threads(2)
+names = {arm.recipe.model for n in (2, 4, 5) for p in ("smoke", "laptop")
+         for arm in course.arms(n, p) if not arm.recipe.model.startswith("mlp")}
+for name in sorted(names | {"resnet18-w8"}):
+    for low in (True, False):
+        net, x = models.build(name), torch.randn(25, 3, 32, 32)
+        if net.channels_last:
+            net.to(memory_format=torch.channels_last)
+            x = x.contiguous(memory_format=torch.channels_last)
+        for _ in range(2):
+            with torch.autocast("cpu", torch.bfloat16, enabled=low):
+                z = net(x)
+            F.cross_entropy(z.float(), torch.randint(10, (25,))).backward()
+    print(name, flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"crashed after {done.stdout.split()}: {done.stderr[-300:]}"
+    assert "resnet8" in done.stdout.split()
+    assert models.build("resnet18").channels_last and not models.build("resnet18-w8").channels_last
