@@ -276,5 +276,6 @@ def test_committed_knowledge_fits_the_recorded_students(notebook, tmp_path):
     for student in students.values():
         known = knowledge_of(replace(student, bits=8), here, CPU)
         known.nets = None
-        labels = data.load("cifar10").train.labels
-        assert metrics.accuracy(known.logits(0).float(), labels) > 50
+        answers = known.logits(0).float()
+        labels = data.load("cifar10").train.labels[: len(answers)]
+        assert metrics.accuracy(answers, labels) > 50
