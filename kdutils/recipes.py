@@ -1,7 +1,6 @@
-"""The recipe: everything that decides one training run, as a frozen value; and the recipes of the
-course by name.
+"""The recipe: everything that decides one training run, as a frozen value.
 
-In: fields. Out: a checked `Recipe` with an id, or a notebook's list of `Arm`s at a profile.
+In: fields. Out: a checked `Recipe` with an id. The recipes of the course stand in `course`.
 """
 
 import hashlib

@@ -259,6 +259,6 @@ def run_all(
 
 
 def run_arms(arms: Iterable[Arm], seeds: Sequence[int], store: Store | None = None) -> list[Record]:
-    """Records of all arms of a notebook at these seeds; an arm that runs `once`, at the first."""
+    """Records of all arms of a notebook at these seeds; an arm that runs `once`, at its own."""
     wanted = [arm.recipe.with_seed(seed) for arm in arms for seed in arm.seeds(seeds)]
     return [row[0] for row in run_all(dict.fromkeys(wanted), None, store)]

@@ -146,8 +146,8 @@ else:
     said = (
         f"The knowledge that the students below learn from: {r.n_views} views of {n:,} images, "
         f"{len(data.load(dataset_name).classes)} logits each, {r.bits} bits a logit: "
-        f"**{r.n_views * n * 10 * r.bits / 8e6:.1f} MB**. The teacher took {took} to train, beside "
-        "other work on the same machine; the file teaches without it."
+        f"**{r.n_views * n * 10 * r.bits / 8e6:.1f} MB**. The teacher took {took} to train; "
+        "the file teaches without it."
     )
 Markdown(said)
 
