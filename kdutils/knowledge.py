@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from . import bayes10, data, views
@@ -38,8 +38,8 @@ class Knowledge:
 
     `nets` is called when a view is not stored yet and returns the teachers' networks. Where there
     are several, their logits are averaged (the geometric mean of their probabilities; Hinton et al.
-    2015, section 5.1). A recipe with `n_views` has one file for all its views (`read`, `write`);
-    else a view that is new in every epoch is kept in a file of its own, float16 [N, classes].
+    2015, section 5.1). A recipe with `n_views` has one `File` for all its views; else each view is
+    new in its epoch and has a file of its own.
     """
 
     def __init__(
@@ -51,13 +51,7 @@ class Knowledge:
         device: torch.device,
     ):
         self.recipe, self.dataset, self.nets, self.device = recipe, dataset, nets, device
-        self.store, self.folder = store, store.local / "knowledge"
-        if not recipe.n_views:
-            who = " ".join(teacher.id for teacher in recipe.teachers)
-            what = f"{recipe.dataset} {recipe.train_on} {recipe.n_train} {recipe.views}"
-            seed = recipe.view_seed if recipe.views != "none" else ""
-            name = hashlib.sha256(f"{who} {what} {seed}".encode()).hexdigest()[:16]
-            self.folder = self.folder / name
+        self.store = store
         self._last: tuple[int, torch.Tensor] | None = None
         self._loaded: list[nn.Module] | None = None
 
@@ -78,20 +72,19 @@ class Knowledge:
 
     def path(self, view: int) -> Path:
         """Where a view that is new in its epoch is kept."""
-        return self.folder / f"view-{view:04}.safetensors"
+        file_name = name(self.recipe, f"{view:04}", 16, self.recipe.n_train or "")
+        return self.store.local / "knowledge" / "views" / file_name
 
     def _view(self, view: int) -> torch.Tensor:
         if self.recipe.n_views:
             return self.file.view(view)[: len(self.split)]
         path = self.path(view)
         if path.exists():
-            return load_file(path)["logits"]
+            return read(path, self.recipe, self.dataset).view(0)
         values = self.live(view).half().cpu()
         _check_finite(values, f"view {view}")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        save_file({"logits": values}, part)
-        os.replace(part, path)
+        about = describe(self.recipe, self.dataset) | {"view": str(view), "bits": "16"}
+        write(path, File(about, {"train": values[None]}))
         return values
 
     @property
@@ -193,13 +186,18 @@ def describe(recipe: Recipe, dataset: data.Dataset) -> dict[str, str]:
         "images sha256": _images_sha256(recipe.dataset, recipe.train_on),
         "classes": str(len(dataset.classes)),
         "views": recipe.views,
-        "view seed": str(recipe.view_seed),
+        "view seed": _view_seed(recipe),
     }
+
+
+def _view_seed(recipe: Recipe) -> str:
+    """Still images are the same for students of all seeds."""
+    return "" if recipe.views == "none" else str(recipe.view_seed)
 
 
 def name(recipe: Recipe, n_views: int | str, bits: int | str, images: int | str = "") -> str:
     """The name of the file of a recipe's stored knowledge; images: "" for the whole split."""
-    about = f"{recipe.train_on} {recipe.views} {recipe.view_seed} " + " ".join(
+    about = f"{recipe.train_on} {recipe.views} {_view_seed(recipe)} " + " ".join(
         teacher.id for teacher in recipe.teachers
     )
     key = hashlib.sha256(about.encode()).hexdigest()[:10]

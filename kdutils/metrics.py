@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import stats
+from scipy import optimize, stats
 from sklearn.metrics import classification_report as _sklearn_report
 
 
@@ -47,17 +47,46 @@ def nll(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return float(F.cross_entropy(logits.double(), labels))
 
 
+def reliability(
+    logits: torch.Tensor, labels: torch.Tensor, bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A reliability diagram: of each bin of confidence that is not empty, three numbers.
+
+    Returns how many images it holds, their mean confidence and the share of them that is right, in
+    [0, 1], each [bins or fewer]. Bins are of equal width; the highest probability is the confidence
+    (Guo et al. 2017, section 2).
+    """
+    _check(logits, labels)
+    confidence, guess = F.softmax(logits.double(), dim=1).max(1)
+    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    columns = torch.stack([torch.ones_like(confidence), confidence, (guess == labels).double()], 1)
+    sums = torch.zeros(bins, 3, dtype=torch.float64).index_add_(0, bin_of, columns)
+    n, sum_confidence, right = sums[sums[:, 0] > 0].T.numpy()
+    return n, sum_confidence / n, right / n
+
+
 def calibration_error(logits: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> float:
     """Expected calibration error in percent: |confidence - accuracy| over equal-width bins.
 
     Source: Guo et al. 2017, equation 3 (15 bins).
     """
+    n, confidence, right = reliability(logits, labels, bins)
+    return float(100 * np.average(np.abs(confidence - right), weights=n))
+
+
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The temperature, between .05 and 20, at which the labels are most likely.
+
+    Divide a network's logits by it to calibrate them: temperature scaling (Guo et al. 2017, section
+    4.2). Fit it on validation images, never on those that it is judged on.
+    """
     _check(logits, labels)
-    confidence, guess = F.softmax(logits.double(), dim=1).max(1)
-    right = (guess == labels).double()
-    bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, bin_of, right - confidence)
-    return float(100 * gap.abs().sum() / len(labels))
+    found = optimize.minimize_scalar(
+        lambda log_t: nll(logits.double() / np.exp(log_t), labels),
+        bounds=np.log([0.05, 20]),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
 
 
 def agreement(student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> float:

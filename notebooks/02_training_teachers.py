@@ -646,6 +646,9 @@ def fit_temperature(logits, labels):
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
+z, y = answers["elastic views"][0]["val"], digits.val.labels
+assert abs(fit_temperature(z, y) / metrics.fit_temperature(z, y) - 1) < 1e-3  # the same as kdutils
+
 scaled = {}  # arm -> for each seed (T from the validation images, test logits / T)
 for name, found in answers.items():
     fitted = [fit_temperature(z["val"], digits.val.labels) for z in found]

@@ -45,9 +45,7 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
-from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
 from kdutils import course, data, figures, metrics, profiles, tables
@@ -613,18 +611,7 @@ figures.show(fig, name="07_copied", alt="What is answered where the teacher is w
 
 
 # %%
-def reliability(logits, labels, bins=15):
-    """Of each bin that is not empty: images, mean confidence, share right. Each [bins or fewer]."""
-    confidence, guess = logits.double().softmax(1).max(1)  # [N], [N]
-    right = (guess == labels).numpy()
-    n = np.bincount(np.ceil(confidence.numpy() * bins).astype(int).clip(1, bins))
-    share, mean = calibration_curve(
-        right, confidence.clamp(max=1).numpy(), n_bins=bins
-    )  # scikit-learn
-    return n[n > 0], mean, share
-
-
-n, confidence, share_right = reliability(z, labels)
+n, confidence, share_right = metrics.reliability(z, labels)  # each [bins that are not empty]
 ece = 100 * np.sum(n * np.abs(share_right - confidence)) / n.sum()
 assert abs(ece - metrics.calibration_error(z, labels)) < 1e-9  # the same as kdutils
 
@@ -641,14 +628,7 @@ assert abs(ece - metrics.calibration_error(z, labels)) < 1e-9  # the same as kdu
 
 
 # %%
-def fit_temperature(logits, labels):
-    """The number that the logits [N, C] are best divided by, given their labels [N]."""
-    found = minimize_scalar(lambda log_t: metrics.nll(logits / np.exp(log_t), labels),
-                            bounds=(-3, 3), method="bounded")  # fmt: skip
-    return float(np.exp(found.x))
-
-
-tau = {role: {s: fit_temperature(found["val"], dataset.val.labels) for s, found in each.items()}
+tau = {role: {s: metrics.fit_temperature(found["val"], dataset.val.labels) for s, found in each.items()}
        for role, each in answers.items()}  # fmt: skip
 
 # %% tags=["hide-input"]
@@ -659,7 +639,7 @@ for ax, (role, found) in zip(axes, answers.items(), strict=True):
     pooled = {"as trained": torch.cat([z["test"] for z in found.values()]),
               "divided by τ": torch.cat([z["test"] / tau[role][s] for s, z in found.items()])}  # fmt: skip
     for k, (state, logits) in enumerate(pooled.items()):
-        n, confidence, share_right = reliability(logits, labels.repeat(len(found)))
+        n, confidence, share_right = metrics.reliability(logits, labels.repeat(len(found)))
         seen = n >= 10 * len(found)
         ax.plot(confidence[seen], share_right[seen], color=figures.COLORS[k], ls=figures.DASHES[k],
                 marker=figures.MARKERS[k], mfc="white" if k else None, ms=5, lw=1.3, markevery=1,

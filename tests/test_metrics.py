@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, log_loss
 
 from kdutils import metrics
@@ -32,6 +33,23 @@ def test_calibration_error_of_labels_drawn_from_the_stated_probabilities_is_smal
     p = torch.tensor(RNG.dirichlet(np.full(10, 0.3), 40_000))
     y = torch.multinomial(p, 1, generator=torch.Generator().manual_seed(0))[:, 0]
     assert metrics.calibration_error(p.log(), y) < 1.0
+
+
+def test_reliability_agrees_with_scikit_learn():
+    confidence, guess = torch.softmax(3 * Z, 1).max(1)
+    n, mean, right = metrics.reliability(3 * Z, Y)
+    by_sklearn = calibration_curve((guess == Y).numpy(), confidence.numpy(), n_bins=15)
+    assert right == pytest.approx(by_sklearn[0]) and mean == pytest.approx(by_sklearn[1])
+    assert n.sum() == len(Y) and (n > 0).all()
+
+
+def test_fitted_temperature_of_a_known_case():
+    """All answers at log-odds 4, three of four right: the likeliest T makes 4 / T = log 3."""
+    z = torch.tensor([[4.0, 0.0]]).repeat(400, 1)
+    y = torch.tensor([0] * 300 + [1] * 100)
+    assert metrics.fit_temperature(z, y) == pytest.approx(4 / np.log(3), rel=1e-4)
+    assert metrics.fit_temperature(3 * z, y) == pytest.approx(12 / np.log(3), rel=1e-4)
+    assert metrics.calibration_error(z * np.log(3) / 4, y) == pytest.approx(0, abs=1e-6)
 
 
 def test_kl_and_agreement():
@@ -74,6 +92,8 @@ def test_classification_report_is_scikit_learns():
 def test_bad_input_never_yields_a_number():
     with pytest.raises(ValueError, match="not finite"):
         metrics.accuracy(torch.full((2, 3), float("nan")), torch.zeros(2, dtype=torch.long))
+    with pytest.raises(ValueError, match="not finite"):
+        metrics.fit_temperature(torch.full((2, 3), float("inf")), torch.zeros(2, dtype=torch.long))
     with pytest.raises(ValueError, match="N > 0"):
         metrics.errors(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))
     for values in ([], [1.0, float("nan")]):
