@@ -8,7 +8,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 
 # A misspelt variable would be passed over without a word: make report PROFLE=laptop.
-ALLOWED := PYTHON PROFILE ONLY SET SEEDS OUT NN
+ALLOWED := PYTHON PROFILE ONLY SET SEEDS OUT NN JOBS
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 UNKNOWN := $(filter-out $(ALLOWED) -%,$(GIVEN))
 ifneq ($(strip $(UNKNOWN)),)
@@ -20,7 +20,7 @@ ARGUMENTS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(SEEDS),--seeds $(SEEDS)
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 	@echo
-	@echo "with PROFILE=smoke|laptop|paper, ONLY=03, SEEDS=0,1,2, SET=NAME=VALUE, OUT=folder; for make run, NN=03"
+	@echo "with PROFILE=smoke|laptop|paper, ONLY=03, SEEDS=0,1,2, SET=NAME=VALUE, OUT=folder; for make run, NN=03 JOBS=2"
 
 report: $(READY) ## run every notebook, write build/report/index.html
 	@$(PY) -m kdutils report $(ARGUMENTS) $(if $(ONLY),--only $(ONLY)) $(if $(SET),--set '$(SET)') $(if $(OUT),--out '$(OUT)')
@@ -35,7 +35,7 @@ results: $(READY) ## every recorded result beside the published one
 	@$(PY) -m kdutils results $(or $(NN),$(ONLY))
 
 run: $(READY) ## train what notebook NN needs and the store lacks
-	@$(PY) -m kdutils run $(or $(NN),$(ONLY)) $(ARGUMENTS)
+	@$(PY) -m kdutils run $(or $(NN),$(ONLY)) $(ARGUMENTS) $(if $(JOBS),--jobs $(JOBS))
 
 bench: $(READY) ## speed side by side in one run, as ratios; on an idle machine
 	@$(PY) -m kdutils bench

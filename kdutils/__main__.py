@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> int:
 
     profile = profiles.get(options.profile)
     seeds = profile.seeds if options.seeds is None else series.parse_seeds(options.seeds)
-    records = runs.run_arms(course.arms(options.number, profile.name), seeds)
+    records = runs.run_arms(course.arms(options.number, profile.name), seeds, jobs=options.jobs)
     print(f"The store holds all {len(records)} runs of notebook {options.number}.")
     return 0
 
@@ -196,11 +196,18 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         _run,
         "train all that a notebook needs and the store lacks",
-        ("run 03 --profile laptop", "run 03 --profile laptop --seeds 0,1,2"),
+        (
+            "run 03 --profile laptop",
+            "run 03 --profile laptop --seeds 0,1,2",
+            "run 04 --profile paper --jobs 8",
+        ),
     )
     command.add_argument("number", metavar="NN", help="the notebook")
     command.add_argument("--profile", default="laptop", help=f"{profile_help}; default laptop")
     command.add_argument("--seeds", metavar="0,1,2", help="seeds in place of the profile's own")
+    command.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs at once, a process each; default 1"
+    )
 
     command = add(
         "publish",

@@ -79,13 +79,14 @@ class Knowledge:
         if self.recipe.n_views:
             return self.file.view(view)[: len(self.split)]
         path = self.path(view)
-        if path.exists():
-            return read(path, self.recipe, self.dataset).view(0)
-        values = self.live(view).half().cpu()
-        _check_finite(values, f"view {view}")
-        about = describe(self.recipe, self.dataset) | {"view": str(view), "bits": "16"}
-        write(path, File(about, {"train": values[None]}))
-        return values
+        with self.store.lock(path.name):
+            if path.exists():
+                return read(path, self.recipe, self.dataset).view(0)
+            values = self.live(view).half().cpu()
+            _check_finite(values, f"view {view}")
+            about = describe(self.recipe, self.dataset) | {"view": str(view), "bits": "16"}
+            write(path, File(about, {"train": values[None]}))
+            return values
 
     @property
     def split(self) -> data.Split:
@@ -207,14 +208,33 @@ def name(recipe: Recipe, n_views: int | str, bits: int | str, images: int | str 
 
 def stored(knowledge: Knowledge) -> File:
     """A recipe's stored knowledge, read from a file that holds it or more, or made now and kept."""
+    recipe = knowledge.recipe
+    if (found := _found(knowledge)) is None:
+        file_name = name(recipe, recipe.n_views, 16, recipe.n_train or "")
+        with knowledge.store.lock(file_name):
+            found = _found(knowledge)  # another process may have made it meanwhile
+            if found is None:
+                found = _asked(knowledge)
+                write(knowledge.store.local / "knowledge" / file_name, found)
+    return found.reduced(recipe.n_views, recipe.bits)
+
+
+def _found(knowledge: Knowledge) -> File | None:
+    """The first file that holds enough views, images and bits for a recipe."""
     recipe, images = knowledge.recipe, len(knowledge.split)
     for folder in knowledge.store.knowledge_folders():
         whole, part = (name(recipe, "*", "*", n) for n in ("", "*"))
         for path in sorted({*folder.glob(whole), *folder.glob(part)}):
-            found = read(path, recipe, knowledge.dataset)
-            enough = found.n_views >= recipe.n_views and found.images >= images
-            if enough and int(found.about["bits"]) >= recipe.bits:
-                return found.reduced(recipe.n_views, recipe.bits)
+            file = read(path, recipe, knowledge.dataset)
+            enough = file.n_views >= recipe.n_views and file.images >= images
+            if enough and int(file.about["bits"]) >= recipe.bits:
+                return file
+    return None
+
+
+def _asked(knowledge: Knowledge) -> File:
+    """What the teachers say now about all views of a recipe, in 16 bits."""
+    recipe = knowledge.recipe
     parts = [knowledge.live(view).half().cpu() for view in range(recipe.n_views)]
     tensors = {"train": torch.stack(parts)}
     for split in ("val", "test"):
@@ -223,10 +243,7 @@ def stored(knowledge: Knowledge) -> File:
     for split, values in tensors.items():
         _check_finite(values, split)
     about = describe(recipe, knowledge.dataset) | {"n_views": str(recipe.n_views), "bits": "16"}
-    full = File(about, tensors)
-    file_name = name(recipe, recipe.n_views, 16, recipe.n_train or "")
-    write(knowledge.store.local / "knowledge" / file_name, full)
-    return full.reduced(recipe.n_views, recipe.bits)
+    return File(about, tensors)
 
 
 def write(path: Path, file: File) -> None:

@@ -58,6 +58,7 @@ def results_table() -> str:
     """Markdown: every recorded result that has a published value beside it."""
     rows = [row for row in tables.results() if row["published"] is not None]
     frame = tables.frame(rows).drop(columns=["data set"])
+    frame = frame.drop_duplicates()  # a run that two notebooks show stands here once
     head = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * len(frame.columns)
     body = ["| " + " | ".join(map(str, values)) + " |" for values in frame.to_numpy()]
     return "\n".join([head, *body])

@@ -5,8 +5,11 @@ beforehand what that will cost.
 """
 
 import datetime
+import os
 import platform
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 
 import torch
 from torch import nn
@@ -235,12 +238,17 @@ def run_all(
     seeds: Sequence[int] | None,
     store: Store | None = None,
     quiet: bool = False,
+    jobs: int = 1,
 ) -> list[list[Record]]:
     """Records of every recipe at every seed: one list a recipe, in the order of the seeds.
 
     seeds = None: each recipe at its own seed. Trains only what the store lacks, and says beforehand
-    how many runs that is and about how long.
+    how many runs that is and about how long. jobs: how many runs at once, each in a process of its
+    own with its share of the cores; small networks keep a many-core processor or a GPU busy only
+    together.
     """
+    if not isinstance(jobs, int) or jobs < 1:
+        raise ValueError(f"jobs = {jobs!r} must be a whole number of at least 1.")
     store = store or Store()
     wanted = [
         [recipe] if seeds is None else [recipe.with_seed(seed) for seed in seeds]
@@ -254,11 +262,53 @@ def run_all(
         note = f"about {known / 60:.0f} min" if known >= 90 else f"about {known:.0f} s"
         if rest:
             note += f" and {rest} whose time is not known yet"
+        if jobs > 1:
+            note += f", were they run one by one; {jobs} run at once"
         print(f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store: {note}.")
+    if missing and jobs > 1:
+        _run_together(missing, store, jobs, quiet)
     return [[run(recipe, store) for recipe in row] for row in wanted]
 
 
-def run_arms(arms: Iterable[Arm], seeds: Sequence[int], store: Store | None = None) -> list[Record]:
+def _run_together(recipes: Iterable[Recipe], store: Store, jobs: int, quiet: bool) -> None:
+    """Train recipes in several processes: first those that have no teacher, then their students.
+
+    The locks of the store keep other processes off the same run. Resumable: what is done is in the
+    store, what was under way has its checkpoint.
+    """
+    waves: dict[int, list[Recipe]] = {}
+    for recipe in dict.fromkeys(recipes):
+        waves.setdefault(_generation(recipe), []).append(recipe)
+    total, done = sum(map(len, waves.values())), 0
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # a fresh interpreter each: a forked one would inherit this one's threads and its GPU
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads,))
+    try:
+        for _, wave in sorted(waves.items()):
+            futures = [pool.submit(run, recipe, store) for recipe in wave]
+            for future in as_completed(futures):
+                record, done = future.result(), done + 1
+                if not quiet:
+                    score = record.metrics.get("val_accuracy")
+                    said = record.failure or f"{score:.2f} % on validation"
+                    print(f"{done}/{total} {record.id}: {said}, {record.seconds:.0f} s", flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _generation(recipe: Recipe) -> int:
+    """0 without a teacher, 1 for a student, 2 for a student's student."""
+    return max((1 + _generation(teacher) for teacher in recipe.teachers), default=0)
+
+
+def _start_worker(threads: int) -> None:
+    os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
+    torch.set_num_threads(threads)
+
+
+def run_arms(
+    arms: Iterable[Arm], seeds: Sequence[int], store: Store | None = None, jobs: int = 1
+) -> list[Record]:
     """Records of all arms of a notebook at these seeds; an arm that runs `once`, at its own."""
     wanted = [arm.recipe.with_seed(seed) for arm in arms for seed in arm.seeds(seeds)]
-    return [row[0] for row in run_all(dict.fromkeys(wanted), None, store)]
+    return [row[0] for row in run_all(dict.fromkeys(wanted), None, store, jobs=jobs)]

@@ -119,10 +119,11 @@ class Store:
         """Where stored knowledge may lie, the local layer first."""
         return [self.local / "knowledge", self.published_knowledge]
 
-    def lock(self, recipe: Recipe, timeout: float = -1) -> FileLock:
-        """Held while a recipe is trained, so that two processes never train it twice."""
+    def lock(self, what: Recipe | str, timeout: float = -1) -> FileLock:
+        """Held while a recipe is trained or a file is made, so that no two processes do it."""
         self.local.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.local / f".{recipe.id}.lock", timeout=timeout)
+        name = what if isinstance(what, str) else what.id
+        return FileLock(self.local / f".{name}.lock", timeout=timeout)
 
     def all(self) -> list[Record]:
         """Every record of both layers, each once, by id."""

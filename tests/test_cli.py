@@ -62,6 +62,7 @@ def test_help_names_every_command_and_each_shows_examples(capsys):
         (["report", "--set", "nothing"], "NAME=VALUE"),
         (["run", "01", "--profile", "huge"], "'huge'"),
         (["run", "77"], "'77'"),
+        (["run", "01", "--profile", "smoke", "--jobs", "0"], "jobs"),
         (["results", "77"], "'77'"),
     ],
 )
@@ -185,6 +186,7 @@ def _make(*arguments):
         (["lab"], "lab"),
         (["results", "NN=03"], "results 03"),
         (["run", "NN=03", "PROFILE=paper"], "run 03 --profile paper"),
+        (["run", "NN=03", "JOBS=2"], "run 03 --jobs 2"),
     ],
 )
 def test_make_calls_the_command_of_the_same_name(arguments, command):

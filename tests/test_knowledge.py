@@ -101,6 +101,25 @@ def test_run_all_says_beforehand_what_it_will_train(tiny, store, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_runs_in_several_processes_give_the_records_of_one(student, store, tmp_path, capsys):
+    recipes = [student, replace(student, temperature=1.0), student.teacher]
+    together = run_all(recipes, [0, 1], store, jobs=2)
+    said = capsys.readouterr().out
+    alone = run_all(recipes, [0, 1], Store(tmp_path / "alone"), quiet=True)
+    for a, b in zip(sum(together, []), sum(alone, []), strict=True):
+        assert (a.recipe, a.metrics) == (b.recipe, b.metrics)
+        assert [e["val_errors"] for e in a.curve] == [e["val_errors"] for e in b.curve]
+    assert "2 run at once" in said and "\n6/6 digits-mlp" in said
+    order = [line.split()[1].rstrip(":") for line in said.splitlines()[1:]]
+    assert order.index(student.teacher.id) < order.index(student.id)  # not asked while it learns
+
+
+@pytest.mark.parametrize("jobs", [0, -1, 1.5])
+def test_a_number_of_jobs_that_cannot_be(jobs, tiny, store):
+    with pytest.raises(ValueError, match="at least 1"):
+        run_all([tiny], [0], store, jobs=jobs)
+
+
 # ---- knowledge of V views in one file
 
 
