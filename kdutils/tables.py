@@ -243,13 +243,18 @@ def find(results: Sequence[Result], name: str) -> Result | None:
 def difference(first: Result, second: Result, metric: str) -> dict[str, float | int | None]:
     """First minus second, paired by seed: keys difference, ci95, p, n.
 
-    Seeds that only one arm has are left out. Raises ValueError for fewer than two common seeds.
+    Seeds that only one arm has are left out. One common seed has neither interval nor p (None).
+    Raises ValueError where there is none.
     """
     a, b = (
         {r.recipe.seed: r.metrics[metric] for r in result.records if metric in r.metrics}
         for result in (first, second)
     )
     seeds = sorted(a.keys() & b.keys())
+    if not seeds:
+        raise ValueError(f"{first.name} and {second.name} have no seed in common.")
+    if len(seeds) == 1:
+        return {"difference": a[seeds[0]] - b[seeds[0]], "ci95": None, "p": None, "n": 1}
     return metrics.paired_test([a[seed] for seed in seeds], [b[seed] for seed in seeds])
 
 
@@ -272,7 +277,12 @@ def differences(
         try:
             d = difference(*pair, metric)
         except ValueError:
-            lines.append(f"- {question}: fewer than two common seeds, so no interval.")
+            lines.append(f"- {question}: no seed that both have.")
+            continue
+        if d["n"] == 1:
+            lines.append(
+                f"- {question}: **{d['difference']:+.{digits}f} {unit}** (1 pair, so no interval)."
+            )
             continue
         p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
         clear = abs(d["difference"]) > d["ci95"]
@@ -340,6 +350,7 @@ def interval(mean: float | None, half: float | None, digits: int = 1) -> str:
     """`mean ± half`, or what is there of it."""
     if mean is None:
         return "did not train"
+    mean = round(mean, digits) + 0.0  # no minus before a zero
     return f"{mean:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 

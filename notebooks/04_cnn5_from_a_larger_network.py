@@ -278,9 +278,9 @@ for share in parts:
         if found:
             cell = tables.interval(*metrics.mean_ci(list(found.values())), 2)
             cell = f"{cell} (n = {len(found)})"
-        rows.setdefault(setting, {})[f"gain in points, {share}"] = cell
+        rows.setdefault(setting, {})[share] = cell
 table = pd.DataFrame(rows).T.rename_axis(["logits", "mean over", "reported epoch"])
-table
+table.rename_axis("gain in points", axis=1)
 
 # %% tags=["hide-input"]
 shown = [s for s in parts if any(gains[s, *x] for x in settings)]
@@ -545,7 +545,7 @@ epochs = sorted({arm.recipe.epochs for arm in arms
                  if arm.name in {n for p in patient.values() for n in p}})  # fmt: skip
 ax.set_xticks(epochs, [str(e) for e in epochs])
 ax.minorticks_off()
-ax.margins(x=0.3)
+ax.set_xlim(epochs[0] / 1.5, 1.5 * epochs[-1])  # both budgets, recorded or not
 ax.legend()
 figures.count(fig, counts or {0}, PROFILE, dataset_name)
 figures.show(fig, name="04_patience", alt="Test accuracy in percent against the number of epochs, for "

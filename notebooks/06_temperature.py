@@ -123,7 +123,7 @@ figures.show(fig, name="06_entropy", alt="Perplexity of the teacher's soft targe
 right = (v.argmax(1) == labels).float().mean()
 Markdown(
     f"At T = 1 the teacher's answers on these training images hold {at[1.0]:.2f} classes on average; "
-    f"at T = 4 {at[4.0]:.2f}, at T = 20 {at[20.0]:.2f}. It names the label on {right:.1%} of them: it "
+    f"at T = 4, {at[4.0]:.2f}; at T = 20, {at[20.0]:.2f}. It names the label on {right:.1%} of them: it "
     "was trained on these images. The closer the first number is to one, the nearer these targets "
     "are to plain labels."
 )

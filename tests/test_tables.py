@@ -114,3 +114,29 @@ def test_committed_logits_give_the_committed_numbers():
     for record in kept:
         z = store.logits(record.recipe)["test"]
         assert metrics.errors(z, labels) == record.metrics["test_errors"]
+
+
+def test_differences_are_paired_by_seed_and_say_what_few_seeds_cannot(store, arms):
+    one, two = (arms[f"student, hard labels, {kind}"].recipe for kind in ("views", "still images"))
+
+    def said(only=None) -> str:
+        results = tables.collect(3, "laptop", only, store)
+        names = ("student, hard labels, views", "student, hard labels, still images")
+        return tables.differences(results, "test_errors", {"What views add": names})
+
+    put(store, one.with_seed(0), 70, 30)
+    assert said() == "- What views add: not recorded yet."
+    put(store, two.with_seed(1), 140, 60)
+    assert said() == "- What views add: no seed that both have."
+    put(store, one.with_seed(1), 75, 30)
+    assert said() == "- What views add: **-65.0 errors** (1 pair, so no interval)."
+    put(store, two.with_seed(0), 150, 60)
+    half = stats.t.ppf(0.975, 1) * stats.sem([80, 65])
+    assert said().startswith(f"- What views add: **-72.5 ± {half:.1f} errors** (2 pairs, p = ")
+    assert said().endswith("These seeds do not tell it from zero.")
+    assert said([1]) == "- What views add: **-65.0 errors** (1 pair, so no interval)."
+
+
+def test_an_interval_in_words():
+    assert tables.interval(-0.04, 0.38) == "0.0 ± 0.4" and tables.interval(2, None, 2) == "2.00"
+    assert tables.interval(None, None) == "did not train"
