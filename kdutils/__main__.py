@@ -86,7 +86,7 @@ def _publish(options: argparse.Namespace) -> int:
     profile, here, written = profiles.get(options.profile), store.Store(), []
     for number in [options.number] if options.number else course.NOTEBOOKS:
         for arm in course.arms(number, profile.name):
-            recipes = [arm.recipe.with_seed(seed) for seed in profile.seeds]
+            recipes = [arm.recipe.with_seed(seed) for seed in arm.seeds(profile.seeds)]
             written += here.publish(recipes, keep_logits=arm.keep_logits)
             written += knowledge.publish(arm.recipe, here)
     for path in written:

@@ -30,6 +30,8 @@ def test_solution_1_the_error_falls_as_one_over_t(solutions, logits):
     at = {t: solutions.limit_error(*logits, t) for t in (20.0, 200.0, 2000.0)}
     assert at[20.0] / at[200.0] == pytest.approx(10, rel=0.2)
     assert at[200.0] / at[2000.0] == pytest.approx(10, rel=0.02)
+    same = [torch.cat([x, logits[0][:1]]) for x in logits]  # two views of an image that are one
+    assert solutions.limit_error(*same, 20.0) == pytest.approx(at[20.0], rel=0.01)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])

@@ -89,6 +89,14 @@ def test_solution_4_the_bootstrap_surrounds_what_was_counted(solutions, recorded
     assert low < counted < high
 
 
+def test_solution_4_scatter_over_images_is_that_of_the_bootstrap(solutions, recorded):
+    over_images, over_seeds = solutions.scatter("smoke", SEEDS)
+    _, (low, high) = solutions.bootstrap("smoke", SEEDS[0])
+    assert over_images == pytest.approx((high - low) / 2 / 1.96, rel=0.1)
+    counted = [solutions.bootstrap("smoke", seed)[0] for seed in SEEDS]
+    assert over_seeds == pytest.approx(abs(counted[0] - counted[1]) / 2**0.5)
+
+
 def test_holm_of_the_notebook_is_never_below_p_nor_above_bonferroni():
     """The function as it stands in the notebook, on many draws."""
     notebook = (NOTEBOOK.with_suffix(".py")).read_text(encoding="utf-8")

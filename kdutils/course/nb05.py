@@ -20,6 +20,7 @@ FAMILIES = {
 }
 ITSELF = "itself"
 HARD = "hard labels"
+TEACHER_SEED = 100  # of no student: none starts from the first weights of its own teacher
 
 
 def network(p: Profile, model: str, **changes) -> Recipe:
@@ -45,8 +46,12 @@ def network(p: Profile, model: str, **changes) -> Recipe:
 def teacher(p: Profile, family: str) -> Recipe:
     """A teacher by its family, or the student's own network; it sees other views than students."""
     model = p.budget[FAMILIES[family][0] if family in FAMILIES else "deep_student"]
-    dropout = (0.0, 0.3) if model == "wrn-28-10" else (0.0, 0.0)
-    return network(p, model, view_stream=1, dropout=dropout, epochs=p.budget["deep_teacher_epochs"])
+    changes = {"view_stream": 1, "epochs": p.budget["deep_teacher_epochs"]}
+    if model == "wrn-28-10":
+        changes["dropout"] = (0.0, 0.3)
+    if family == ITSELF:
+        changes["seed"] = TEACHER_SEED
+    return network(p, model, **changes)
 
 
 def arms(p: Profile) -> list[Arm]:

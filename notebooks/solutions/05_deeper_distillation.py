@@ -4,7 +4,6 @@ from math import ceil
 
 import torch
 from scipy import stats
-from scipy.optimize import minimize_scalar
 
 from kdutils import data, metrics, profiles
 from kdutils.course import nb05
@@ -14,11 +13,11 @@ from kdutils.store import Store
 def true_depth(named: int) -> int:
     """Exercise 1: the layers of a "PreResNet-<named>" of the poster's code.
 
-    It takes (named - 2) / 6 blocks a stage; three stages of bottlenecks have 3 layers a block, and
-    stem and last layer make two more.
+    It takes (named - 2) / 6 blocks a stage, in three stages. From 44 on they are bottlenecks, of 3
+    layers; below, of 2, as the name supposes. Stem and last layer make two more.
     """
-    blocks = (named - 2) // 6
-    return 3 * 3 * blocks + 2
+    layers = 3 if named >= 44 else 2
+    return 3 * layers * ((named - 2) // 6) + 2
 
 
 def paired_seeds(
@@ -70,14 +69,12 @@ def tempered(profile: str) -> dict[str, dict[str, float]]:
     out = {}
     for family, z in teachers_logits(profile).items():
         val, y = z["val"], dataset.val.labels
-        best = minimize_scalar(
-            lambda t, val=val, y=y: metrics.nll(val / t, y), bounds=(0.1, 20), method="bounded"
-        )
+        t = metrics.fit_temperature(val, y)
         out[family] = {
-            "T": float(best.x),
+            "T": t,
             "validation NLL before": metrics.nll(val, y),
-            "validation NLL after": float(best.fun),
+            "validation NLL after": metrics.nll(val / t, y),
             "test NLL before": metrics.nll(z["test"], dataset.test.labels),
-            "test NLL after": metrics.nll(z["test"] / best.x, dataset.test.labels),
+            "test NLL after": metrics.nll(z["test"] / t, dataset.test.labels),
         }
     return out

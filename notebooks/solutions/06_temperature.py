@@ -8,7 +8,7 @@ from kdutils.losses import soft_targets
 
 
 def limit_error(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> float:
-    """Exercise 1: how far T (q - p) is from (z - v) / C, relative to the latter's length.
+    """Exercise 1: how far T (q - p) is from (z - v) / C, relative to the latter's mean length.
 
     exp(z / T) = 1 + z / T + ..., and centred logits sum to zero, so q = (1 + z / T) / C + O(1/T^2).
     The same holds for p; T (q - p) is then (z - v) / C + O(1 / T). Logits [N, C].
@@ -16,7 +16,8 @@ def limit_error(student: torch.Tensor, teacher: torch.Tensor, temperature: float
     z, v = (x - x.mean(dim=1, keepdim=True) for x in (student, teacher))
     exact = temperature * (soft_targets(z, temperature) - soft_targets(v, temperature))
     limit = (z - v) / z.shape[1]
-    return float(((exact - limit).norm(dim=1) / limit.norm(dim=1)).mean())
+    # a ratio of means: two views of an image may be one, and then both lengths are zero
+    return float((exact - limit).norm(dim=1).mean() / limit.norm(dim=1).mean())
 
 
 def balanced_alpha(teacher: torch.Tensor, labels: torch.Tensor, temperature: float) -> float:

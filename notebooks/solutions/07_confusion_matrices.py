@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 
 from kdutils import data, metrics
 from kdutils.course import arms, nb07
@@ -65,17 +64,33 @@ def accuracy_when_refusing(profile: str, name: str, seed: int = 0, refuse: float
     """
     dataset, z = _dataset(profile), _logits(profile, name, seed)
     y = dataset.test.labels
-
-    def loss(log_t: float) -> float:
-        return metrics.nll(z["val"] / np.exp(log_t), dataset.val.labels)
-
-    t = float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+    t = metrics.fit_temperature(z["val"], dataset.val.labels)
     out = {"all": metrics.accuracy(z["test"], y)}
     for state, logits in (("as trained", z["test"]), ("scaled", z["test"] / t)):
         confidence = logits.double().softmax(1).max(1).values  # [N]
         kept = confidence.argsort(descending=True)[: round(len(y) * (1 - refuse))]
         out[state] = metrics.accuracy(logits[kept], y[kept])
     return out
+
+
+def scatter(profile: str, seeds: tuple[int, ...] = (0, 1)) -> tuple[float, float]:
+    """Exercise 4: the standard deviation of repaired minus broken, over images and over seeds.
+
+    Over resampled images of one pair: an image counts +1, -1 or 0, so that of the sum is
+    sqrt(b + c - (b - c)^2 / N). Over pairs of seeds: that of the counted differences. The second
+    holds the luck of training, and on one and the same test set nothing of the first.
+    """
+    labels = _dataset(profile).test.labels
+    n, differences, over_images = len(labels), [], []
+    for seed in seeds:
+        was, now = (
+            _logits(profile, name, seed)["test"].argmax(1) == labels
+            for name in (nb07.HARD, nb07.DISTILLED)
+        )
+        b, c = int((~was & now).sum()), int((was & ~now).sum())
+        differences.append(b - c)
+        over_images.append((b + c - (b - c) ** 2 / n) ** 0.5)
+    return over_images[0], float(np.std(differences, ddof=1))
 
 
 def bootstrap(
