@@ -246,8 +246,8 @@ print("The formula and PyTorch's own gradient agree.")
 # Optimiser, rate, dropout, $T$ and $\alpha$ are the poster's: Adam at .001, no dropout, $T = 1.5$,
 # $\alpha = .5$. We keep the rate constant, in both arms. The teacher, the number of images and the views
 # are ours. The data are a part of CIFAR-10, because eight times several seeds cost time. The last pair
-# needs no extra run: one run that watches both sets tells both numbers. (Watching the test set is the fault that we study. No
-# other run in this course does it.)
+# needs no extra run: one run that watches both sets tells both numbers. (Watching the test set is the
+# fault that we study. No other run in this course does it.)
 #
 # Each number below is the **gain**: distilled minus hard labels of the same seed. The hard-label run
 # is reported in the way that the poster reported it, by its best test epoch, where the fault is on.
@@ -522,7 +522,8 @@ Markdown(tables.differences(results, "test_accuracy", {
 #
 # Beyer et al. (2022) found that a student of a consistent teacher keeps gaining for very long, and that
 # training on labels alone profits less from a long budget. Both arms below are shown at the budget of
-# section 5 and at a longer one, the same for both. Unlike theirs, our distilled student sees its stored views again and again.
+# section 5 and at a longer one, the same for both. Unlike theirs, our distilled student sees its
+# stored views again and again.
 
 # %% tags=["hide-input"]
 patient = {
@@ -624,8 +625,9 @@ print("Hard-label and distilled students have one budget and one schedule.")
 #    under the image's number, once by never shuffling. Which of the two would you choose, and why?
 # 3. *(30 minutes, medium; an hour to train)* Train FastNet on the same 5 % of the labels and let *it*
 #    answer for all images. How much of the gain remains? Write the two recipes.
-# 4. *(20 minutes, hard)* The forty settings are not equally good. Simulate: forty true means with spread $\tau$, noise $\sigma$. How does the winner's excess over
-#    its *own* true mean change with $\tau / \sigma$?
+# 4. *(20 minutes, hard)* The forty settings are not equally good. Simulate: forty true means with
+#    spread $\tau$, noise $\sigma$. How does the winner's excess over its *own* true mean change with
+#    $\tau / \sigma$?
 #
 # Solutions are in `notebooks/solutions/04_*.py`, and the tests run them.
 #

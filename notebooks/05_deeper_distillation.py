@@ -232,7 +232,8 @@ print(f"bottleneck: {models.count_parameters(f):,}; one full 3 x 3: {full:,} par
 # of the blocks, and the last linear layer. Shortcuts do not count. With three stages of $n$
 # bottlenecks that is $3 \cdot 3 n + 2 = 9 n + 2$. The code behind the poster computes
 # $n = (110 - 2) / 6 = 18$, as if a block had two convolutions, but builds bottlenecks of three (from
-# depth 44 on). Let us count what that gives. On the `meta` device a network has shapes and no numbers, so counting is free.
+# depth 44 on). Let us count what that gives. On the `meta` device a network has shapes and no numbers,
+# so counting is free.
 
 
 # %% tags=["nbval-check-output"]
