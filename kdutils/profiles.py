@@ -71,8 +71,8 @@ PROFILES: dict[str, Profile] = {
             "cifar_views": 8, "cifar_bits": 8, "cifar_sweep_step": 1,
             "deep_student": "resnet8", "deep_wrn": "wrn-10-2",
             "deep_preresnet": "preresnet-20", "deep_densenet": "densenet-22-12",
-            "deep_resnext": "resnext-11-4x8-w16", "deep_images": 9_000, "deep_batch": 128,
-            "deep_epochs": 15, "deep_teacher_epochs": 15, "deep_views": 8,
+            "deep_resnext": "resnext-11-4x8-w16", "deep_images": 9_000, "deep_batch": 64,
+            "deep_epochs": 15, "deep_teacher_epochs": 30, "deep_views": 8,
         },
     ),
     "paper": Profile(

@@ -499,16 +499,28 @@ print("NLL = noise + KL for each of four teachers with one and the same accuracy
 # %% [markdown]
 # ## 5. The experiment
 #
-# One budget for all: stochastic gradient descent with Nesterov momentum, one cycle up to rate .1,
-# weight decay .0005, random crops and mirror images. $T = 4$ and $\alpha = .9$ were fixed before any
+# One recipe for all: stochastic gradient descent with Nesterov momentum, one cycle up to rate .1,
+# weight decay .0005, random crops and mirror images. All teachers have one budget, all students have
+# one; the next line says which. $T = 4$ and $\alpha = .9$ were fixed before any
 # run. On `paper` the networks are the poster's. On `laptop` smaller members of the same four
 # families teach a ResNet-8 (three stages of one block each) on a fifth of the images; on `smoke` all
 # are tiny.
 #
 # Two controls. **Itself**: the teacher is a trained network of the student's own shape, from a seed
-# that no student has. Whatever it adds cannot come from size. **Permuted**: the answers are real, but
+# that no student has. Whatever it adds cannot come from size (where teachers learn for longer, it can
+# come from that). **Permuted**: the answers are real, but
 # about other images.
-#
+
+# %% tags=["hide-input"]
+first, second = (
+    next(a.recipe for a in arms if a.table == t) for t in ("Teachers", "Deeper distillation")
+)
+Markdown(
+    f"Profile `{PROFILE}`: {n_images:,} images, batches of {second.batch_size}. Teachers learn for "
+    f"{first.epochs} epochs, students for {second.epochs}."
+)
+
+# %% [markdown]
 # ### The teachers
 
 # %%
