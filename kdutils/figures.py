@@ -136,14 +136,25 @@ def rows(
     label: str | None = None,
     published_label: str | None = None,
     at_least: float = 0.5,
+    control: str | None = None,
 ) -> str:
     """Arms under each other: a tick a seed, mean and interval as `dot`, published as `reference`.
 
     values: one list of numbers an arm, in the order of the rows from the top; an empty list leaves
     its row empty. shift: moves the dots off the row's middle, for a second call. The axis holds all
-    seeds and published values. Returns the means in words, for alternative text.
+    seeds and published values; an arm named as `control` that lies far below all others would
+    squeeze them into a corner, so it stands in words above the axes. Returns the means in words,
+    for alternative text.
     """
     said, reach = [], []
+    others = [v for name, found in values.items() if name != control for v in found]
+    if others and values.get(control):
+        room = max(others) - min(others)
+        if max(values[control]) < min(others) - max(2.0, room):
+            aside = f"{control}: {metrics.mean_ci(values[control])[0]:.2f}, left of the picture"
+            values = {name: found for name, found in values.items() if name != control}
+            ax.set_title(aside, fontsize=10)
+            said.append(aside)
     for k, (name, found) in enumerate(values.items()):
         value = (published or {}).get(name)
         if value is not None:

@@ -497,7 +497,7 @@ values = {
     names.get(n, n): by_name[n].values("test_accuracy") if n in by_name else [] for n in order
 }
 fig, ax = plt.subplots(figsize=(8, 3.8))
-words = figures.rows(ax, values)
+words = figures.rows(ax, values, control="5 % of the labels, permuted teacher")
 ax.set(xlabel="test accuracy (%)")
 figures.count(fig, {len(v) for v in values.values() if v} or {0}, PROFILE, dataset_name)
 figures.show(fig, name="04_few_labels", alt="Test accuracy in percent of students with few, all or "
