@@ -66,7 +66,7 @@ PROFILES: dict[str, Profile] = {
             "resnet18_width": 16, "resnet18_images": 2_000, "resnet18_epochs": 8,
             "cifar_images": 0, "cifar_teacher": "fastnet", "cifar_teacher_epochs": 18,
             "cifar_teacher_batch": 256, "cifar_student": "cnn5", "cifar_student_batch": 128,
-            "cifar_student_epochs": 30, "cifar_few_epochs": 50, "cifar_patient_epochs": 100,
+            "cifar_student_epochs": 30, "cifar_few_epochs": 50, "cifar_patient_epochs": 75,
             "cifar_anatomy_parts": 2, "cifar_sweep_epochs": 15,
             "cifar_views": 8, "cifar_bits": 8, "cifar_sweep_step": 1,
             "deep_student": "resnet8", "deep_wrn": "wrn-10-2",
