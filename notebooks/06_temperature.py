@@ -459,7 +459,7 @@ ax.set_xticks([*counts_of, last], [*map(str, counts_of), "new in\nevery epoch"])
 ax.minorticks_off()
 if seen:
     ax.set_ylim(figures.span(seen, at_least=0.3))
-    ax.legend()
+    ax.legend(loc="lower right")
 figures.count(fig, counts or {0}, PROFILE, dataset_name)
 figures.show(fig, name="06_views_bits", alt="Test accuracy against the number of stored views, in 16 "
              "and 8 bits, and for hard labels on as many views: " + "; ".join(words or ["none yet"])
