@@ -153,7 +153,7 @@ def rows(
         if max(values[control]) < min(others) - max(2.0, room):
             aside = f"{control}: {metrics.mean_ci(values[control])[0]:.2f}, left of the picture"
             values = {name: found for name, found in values.items() if name != control}
-            ax.set_title(aside, fontsize=10)
+            ax.set_title(aside, fontsize=10, loc="right")
             said.append(aside)
     for k, (name, found) in enumerate(values.items()):
         value = (published or {}).get(name)

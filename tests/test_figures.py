@@ -25,10 +25,10 @@ def test_a_control_far_below_stands_in_words_and_leaves_the_axis_to_the_others(a
     said = figures.rows(ax, {"a": [60.0, 62.0], "b": [70.0], "no": [11.0, 12.0]}, control="no")
     assert ax.get_xlim()[0] > 50
     assert said.startswith("no: 11.50, left of the picture; a 61.00")
-    assert "no: 11.50" in ax.get_title()
+    assert "no: 11.50" in ax.get_title(loc="right")
 
 
 @pytest.mark.parametrize("found", [[55.0, 56.0], []])
 def test_a_control_among_the_others_is_a_row_like_them(ax, found):
     figures.rows(ax, {"a": [60.0, 62.0], "b": [70.0], "no": found}, control="no")
-    assert len(ax.get_yticklabels()) == 3 and ax.get_title() == ""
+    assert len(ax.get_yticklabels()) == 3 and ax.get_title(loc="right") == ""
