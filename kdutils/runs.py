@@ -244,8 +244,7 @@ def run_all(
 
     seeds = None: each recipe at its own seed. Trains only what the store lacks, and says beforehand
     how many runs that is and about how long. jobs: how many runs at once, each in a process of its
-    own with its share of the cores; small networks keep a many-core processor or a GPU busy only
-    together.
+    own with its share of the cores.
     """
     if not isinstance(jobs, int) or jobs < 1:
         raise ValueError(f"jobs = {jobs!r} must be a whole number of at least 1.")
