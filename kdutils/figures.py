@@ -18,9 +18,7 @@ from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import metrics
-
-ROOT = Path(__file__).resolve().parent.parent
+from . import ROOT, metrics
 
 # Okabe and Ito's colours, which every kind of colour vision tells apart, in an order whose
 # neighbours also differ in lightness; dashes and markers say the same once more, in print too.
@@ -126,7 +124,7 @@ def dot(
     )  # fmt: skip
 
 
-def rows(
+def dots(
     ax: Axes,
     values: Mapping[str, Sequence[float]],
     published: Mapping[str, float | None] | None = None,
@@ -134,49 +132,57 @@ def rows(
     style: int = 0,
     shift: float = 0.0,
     label: str | None = None,
-    published_label: str | None = None,
     at_least: float = 0.5,
     control: str | None = None,
 ) -> str:
     """Arms under each other: a tick a seed, mean and interval as `dot`, published as `reference`.
 
-    values: one list of numbers an arm, in the order of the rows from the top; an empty list leaves
-    its row empty. shift: moves the dots off the row's middle, for a second call. The axis holds all
-    seeds and published values; an arm named as `control` that lies far below all others would
-    squeeze them into a corner, so it stands in words above the axes. Returns the means in words,
-    for alternative text.
+    values: one list of numbers an arm, in the order of the rows from the top. shift: moves the dots
+    off the row's middle, for a second call on the same rows. The axis holds all seeds and published
+    values; an interval that reaches farther ends in an arrow at the edge. An arm named as `control`
+    that lies far below all others would squeeze them into a corner, so it stands in words above the
+    axes. Returns the means in words, for alternative text.
     """
-    said, reach = [], []
+    said, reach, published = [], [], published or {}
     others = [v for name, found in values.items() if name != control for v in found]
     if others and values.get(control):
         room = max(others) - min(others)
         if max(values[control]) < min(others) - max(2.0, room):
-            aside = f"{control}: {metrics.mean_ci(values[control])[0]:.2f}, left of the picture"
+            mean, half = metrics.mean_ci(values[control])
+            aside = f"{control}: {mean:.1f}" + (f" ± {half:.1f}" if half else "") + ", to the left"
             values = {name: found for name, found in values.items() if name != control}
             ax.set_title(aside, fontsize=10, loc="right")
             said.append(aside)
     for k, (name, found) in enumerate(values.items()):
-        value = (published or {}).get(name)
-        if value is not None:
-            reference(ax, value, k, label=published_label)
-            reach.append(value)
-            published_label = None
-        if not found:
-            said.append(f"{name} not recorded")
-            continue
         mean, half = metrics.mean_ci(found)
-        dot(ax, mean, k + shift, half, style=style, label=label)
-        label = None
+        dot(ax, mean, k + shift, half, style=style, label=label if k == 0 else None)
         ax.scatter(found, [k + shift] * len(found), marker="|", color="0.5", zorder=1)
         said.append(f"{name} {mean:.2f}")
         reach += found
+        if published.get(name) is not None:
+            reference(
+                ax, published[name], k, label=None if "published" in _labels(ax) else "published"
+            )
+            reach.append(published[name])
+            said[-1] += f" (published {published[name]:g})"
     ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5))
-    if reach:
-        low, high = span(reach, at_least=at_least)
-        if shift and ax.has_data() and style:  # a second call widens what the first has set
-            low, high = min(low, ax.get_xlim()[0]), max(high, ax.get_xlim()[1])
-        ax.set_xlim(low, high)
+    low, high = span(reach, at_least=at_least)
+    if shift:  # a second call widens what the first has set
+        low, high = min(low, ax.get_xlim()[0]), max(high, ax.get_xlim()[1])
+    ax.set_xlim(low, high)
+    for k, found in enumerate(values.values()):
+        mean, half = metrics.mean_ci(found)
+        for beyond, edge, marker in (
+            (mean - (half or 0) < low, low, "<"),
+            (mean + (half or 0) > high, high, ">"),
+        ):
+            if beyond:
+                ax.plot(edge, k + shift, marker, color=COLORS[style], ms=7, clip_on=False)
     return "; ".join(said)
+
+
+def _labels(ax: Axes) -> list[str]:
+    return ax.get_legend_handles_labels()[1]
 
 
 def reference(ax: Axes, at: float, where: float, label: str | None = None) -> None:

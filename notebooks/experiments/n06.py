@@ -1,0 +1,71 @@
+"""Chapter 06: temperature and alpha in one sweep, and what views and precision are worth."""
+
+from functools import partial
+
+from kdutils.experiments import Arm, Profile
+
+from . import cifar
+from .cifar import scores, student, taught
+
+TITLE = "Temperature"
+
+# step: of the temperatures and alphas, every so many
+BUDGET = {
+    "smoke": {"epochs": 6, "step": 3},
+    "laptop": {"epochs": 15, "step": 1},
+    "paper": {"epochs": 30, "step": 1},
+}
+
+SHARE = 0.2
+TEMPERATURES = (1.0, 1.5, 2.0, 4.0, 6.0, 10.0, 20.0)
+ALPHAS = (0.25, 0.5, 0.75, 0.9, 1.0)
+# (T, alpha) of the poster
+POSTER = {
+    "CNN5, no dropout": (1.5, 0.5),
+    "CNN5, dropout .5": (2.0, 0.95),
+    "CNN5, 5 % of the data": (20.0, 0.01),
+    "ResNet-18": (6.0, 0.95),
+}
+
+
+def sweep_name(temperature: float, alpha: float) -> str:
+    """The name of a setting of the sweep."""
+    return f"T = {temperature:g}, alpha = {alpha:g}"
+
+
+def arms(p: Profile) -> list[Arm]:
+    """The arms of this chapter; all of one budget, on a fifth of the images."""
+    b, stored_views = BUDGET[p.name], cifar.BUDGET[p.name]["views"]["n_views"]
+    epochs = {"epochs": b["epochs"]}
+    sweep = partial(Arm, "Temperature and alpha")
+    out = [sweep("hard labels", student(p, SHARE, **epochs), scores())]
+    step = b["step"]
+    for alpha in ALPHAS[::step]:
+        for temperature in TEMPERATURES[::step]:
+            out.append(
+                sweep(
+                    sweep_name(temperature, alpha),
+                    taught(p, SHARE, temperature=temperature, alpha=alpha, **epochs),
+                    scores(taught=True),
+                    select="T and alpha",
+                    setting=sweep_name(temperature, alpha),
+                )
+            )
+    stored = partial(Arm, "Views and bits")
+    for count in sorted({1, stored_views} | ({2, 4} if step == 1 else set())):
+        for bits in (16, 8):
+            out.append(
+                stored(
+                    f"{count} views, {bits} bits",
+                    taught(p, SHARE, n_views=count, bits=bits, **epochs),
+                    scores(taught=True),
+                )
+            )
+        out.append(
+            stored(
+                f"hard labels, {count} views", student(p, SHARE, n_views=count, **epochs), scores()
+            )
+        )
+    live = taught(p, SHARE, n_views=0, bits=16, **epochs)
+    out.append(stored("a new view in every epoch", live, scores(taught=True)))
+    return out
