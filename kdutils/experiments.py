@@ -229,8 +229,8 @@ class Lab:
             )
             lines.append(
                 f"<details><summary>{total - len(self.runs)} of {total} runs are not recorded at "
-                "these seeds; tables show the n they rest on. <code>TRAIN = True</code> trains what is "
-                f"missing.</summary><ul>{said}</ul></details>"
+                "these seeds; tables show the n they rest on. <code>TRAIN = True</code> trains "
+                f"what is missing.</summary><ul>{said}</ul></details>"
             )
         return "\n\n".join(lines)
 
