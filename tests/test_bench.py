@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from experiments import bench
 from torch.utils.data import DataLoader
 
-from kdutils import bench, data, losses, models
+from kdutils import data, losses, models
 from kdutils.__main__ import main
 
 REPEATS = 6

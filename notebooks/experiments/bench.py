@@ -56,16 +56,16 @@ from torch.utils.data import DataLoader, RandomSampler
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
+from tqdm import tqdm
 
-from . import data, models
-from .knowledge import Knowledge
-from .progress import Progress
-from .recipes import Recipe
-from .runs import device_name
-from .store import Store
-from .training import build_net, fit, pick_device
+from kdutils import ROOT, data, models
+from kdutils.knowledge import Knowledge
+from kdutils.recipes import Recipe
+from kdutils.runs import device_name
+from kdutils.store import Store
+from kdutils.training import build_net, fit, pick_device
 
-OUT = data.ROOT / "build" / "bench.json"
+OUT = ROOT / "build" / "bench.json"
 PARTS = {
     "a": "one epoch of distillation, student from teacher",
     "b": "one epoch on hard labels",
@@ -211,11 +211,9 @@ def interleave(label: str, ways: dict[str, tuple[int, Way]], setting: Setting) -
     for _, way in ways.values():
         way(2 * setting.batch)
     rounds = {name: {"images": n, "seconds": []} for name, (n, _) in ways.items()}
-    with Progress(label, total=setting.repeats) as progress:
-        for _ in range(setting.repeats):
-            for name, (n, way) in ways.items():
-                rounds[name]["seconds"].append(way(n))
-            progress.step()
+    for _ in tqdm(range(setting.repeats), label, leave=False, disable=None):
+        for name, (n, way) in ways.items():
+            rounds[name]["seconds"].append(way(n))
     return rounds
 
 
@@ -374,7 +372,7 @@ def _peak_bytes() -> int:
     return peak * (1 if sys.platform == "darwin" else 1024)
 
 
-def _memory_child(recipe: dict, threads: int, device: str) -> None:
+def memory_child(recipe: dict, threads: int, device: str) -> None:
     """Train by a recipe in this process and print its peaks: what part e starts."""
     torch.set_num_threads(threads)
     wanted, device = Recipe.from_dict(recipe), torch.device(device)
@@ -390,10 +388,14 @@ def _memory_child(recipe: dict, threads: int, device: str) -> None:
 def _part_e(setting: Setting, n: int | None) -> dict:
     recipe = replace(setting.recipe(setting.student, taught=True), epochs=MEMORY_EPOCHS, n_train=n)
     call = f"{recipe.as_dict()!r}, {torch.get_num_threads()}, {str(setting.device)!r}"
-    code = f"from kdutils import bench; bench._memory_child({call})"
+    code = f"from experiments import bench; bench.memory_child({call})"
     environment = os.environ | {"TQDM_DISABLE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=data.ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT / "notebooks",
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise OSError(f"the process of part e failed: {done.stderr.strip().splitlines()[-1:]}")
