@@ -322,7 +322,8 @@ class Lab:
         }
         if len(names) > 1:
             rows = {field: row for field, row in rows.items() if len(set(row.values())) > 1}
-        return pd.DataFrame.from_dict(rows, orient="index", columns=list(names))
+        frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(names))
+        return frame.rename_axis(columns="field")
 
     def table(self, names: str | Sequence[str], metric: str = "test_accuracy") -> pd.DataFrame:
         """Published, recorded and, where it is another, this run: mean ± 95 % interval (n).
@@ -344,7 +345,8 @@ class Lab:
             }
             for name in names
         }
-        frame = pd.DataFrame.from_dict(rows, orient="index")
+        # the name of the columns fills the corner, which would be a heading without words
+        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="arm")
         if (frame["published"] == "–").all():
             frame = frame.drop(columns="published")
         # where this run is the recorded one, a second column would say the same again
@@ -357,7 +359,7 @@ class Lab:
             self.table([name], metric).set_axis([tables.METRICS[metric]])
             for metric in self.arm(name).metrics
         ]
-        return pd.concat(rows).fillna("–")
+        return pd.concat(rows).fillna("–").rename_axis(columns="metric")
 
     def difference(self, first: str, second: str, metric: str = "test_accuracy") -> dict:
         """First arm minus second, paired by seed: keys difference, ci95, p, n (`tables`)."""

@@ -188,13 +188,14 @@ def digits_of(metric: str) -> int:
 
 
 def cell(runs: pd.DataFrame, arm: str, metric: str) -> str:
-    """`mean ± half-width (n = …)` of an arm, or why there is none."""
+    """`mean ± half-width (n = …)` of an arm, which no narrow page breaks, or why there is none."""
     if arm not in set(runs["arm"]):
         return "not recorded"
     found = values(runs, arm, metric)
     if not found:
         return "did not train"
-    return f"{interval(*metrics.mean_ci(found), digits_of(metric))} (n = {len(found)})"
+    text = f"{interval(*metrics.mean_ci(found), digits_of(metric))} (n = {len(found)})"
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def frame(rows: Sequence[dict]) -> pd.DataFrame:

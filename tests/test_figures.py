@@ -1,4 +1,4 @@
-"""Figures say what they show: rows of results, and a control that would squeeze them."""
+"""Figures say what they show: dots with intervals, and a control that would squeeze them."""
 
 import matplotlib.pyplot as plt
 import pytest
@@ -13,22 +13,35 @@ def ax():
     plt.close(fig)
 
 
-def test_rows_hold_all_seeds_and_say_the_means(ax):
-    said = figures.rows(ax, {"a": [60.0, 62.0], "b": [70.0], "c": []}, {"a": 55.0})
+def test_dots_hold_all_seeds_and_published_values_and_say_the_means(ax):
+    said = figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0]}, {"a": 55.0})
     low, high = ax.get_xlim()
     assert low < 55 and high > 70
-    assert said == "a 61.00; b 70.00; c not recorded"
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert said == "a 61.00 (published 55); b 70.00"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_an_interval_beyond_the_axis_ends_in_an_arrow(ax):
+    figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0, 70.1]})  # +- 12.7 around 61 leaves the axis
+    arrows = {line.get_marker(): line.get_xdata()[0] for line in ax.lines}
+    low, high = ax.get_xlim()
+    assert arrows["<"] == low and arrows[">"] == high
 
 
 def test_a_control_far_below_stands_in_words_and_leaves_the_axis_to_the_others(ax):
-    said = figures.rows(ax, {"a": [60.0, 62.0], "b": [70.0], "no": [11.0, 12.0]}, control="no")
+    said = figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0], "no": [11.0, 12.0]}, control="no")
     assert ax.get_xlim()[0] > 50
-    assert said.startswith("no: 11.50, left of the picture; a 61.00")
-    assert "no: 11.50" in ax.get_title(loc="right")
+    assert said.startswith("no: 11.5 ± 6.4, to the left; a 61.00")
+    assert "no: 11.5" in ax.get_title(loc="right")
 
 
-@pytest.mark.parametrize("found", [[55.0, 56.0], []])
-def test_a_control_among_the_others_is_a_row_like_them(ax, found):
-    figures.rows(ax, {"a": [60.0, 62.0], "b": [70.0], "no": found}, control="no")
+def test_a_control_among_the_others_is_a_row_like_them(ax):
+    figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0], "no": [55.0, 56.0]}, control="no")
     assert len(ax.get_yticklabels()) == 3 and ax.get_title(loc="right") == ""
+
+
+def test_a_figure_needs_words():
+    fig, _ = plt.subplots()
+    with pytest.raises(ValueError, match="too short"):
+        figures.show(fig, alt="a plot")
+    plt.close(fig)
