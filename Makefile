@@ -8,7 +8,7 @@ READY := .venv/.ready
 .DEFAULT_GOAL := help
 
 # A misspelt variable would be passed over without a word: make report PROFLE=laptop.
-ALLOWED := PYTHON PROFILE ONLY SET SEEDS OUT NN JOBS
+ALLOWED := PYTHON PROFILE ONLY SET SEEDS OUT NN JOBS MINUTES
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 UNKNOWN := $(filter-out $(ALLOWED) -%,$(GIVEN))
 ifneq ($(strip $(UNKNOWN)),)
@@ -20,7 +20,7 @@ ARGUMENTS = $(if $(PROFILE),--profile $(PROFILE)) $(if $(SEEDS),--seeds $(SEEDS)
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 	@echo
-	@echo "with PROFILE=smoke|laptop|paper, ONLY=03, SEEDS=0,1,2, SET=NAME=VALUE, OUT=folder; for make run, NN=03 JOBS=2"
+	@echo "with PROFILE=smoke|laptop|paper, ONLY=03, SEEDS=0,1,2, SET=NAME=VALUE, OUT=folder; for make run, NN=03 JOBS=2 MINUTES=60"
 
 report: $(READY) ## run every notebook, write build/report/index.html
 	@$(PY) -m kdutils report $(ARGUMENTS) $(if $(ONLY),--only $(ONLY)) $(if $(SET),--set '$(SET)') $(if $(OUT),--out '$(OUT)')
@@ -28,17 +28,23 @@ report: $(READY) ## run every notebook, write build/report/index.html
 test: $(READY) ## ruff, pytest, nbval
 	@$(PY) -m kdutils test
 
-lab: $(READY) ## JupyterLab in notebooks/
+lab: $(READY) ## open the course in JupyterLab
 	@$(PY) -m kdutils lab
 
 results: $(READY) ## every recorded result beside the published one
 	@$(PY) -m kdutils results $(or $(NN),$(ONLY))
 
-run: $(READY) ## train what notebook NN needs and the store lacks
-	@$(PY) -m kdutils run $(or $(NN),$(ONLY)) $(ARGUMENTS) $(if $(JOBS),--jobs $(JOBS))
+run: $(READY) ## train what notebook NN, or the whole course, needs and the store lacks
+	@$(PY) -m kdutils run $(or $(NN),$(ONLY)) $(ARGUMENTS) $(if $(JOBS),--jobs $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(READY) ## speed side by side in one run, as ratios; on an idle machine
 	@$(PY) -m kdutils bench
+
+student: $(READY) ## the notebooks with blanks to fill in, in build/student
+	@$(PY) -m kdutils student
+
+damage: $(READY) ## damage copies of every kind of file that is read; all must be found
+	@$(PY) -m kdutils damage
 
 sync: $(READY) ## bring .py and .ipynb of each notebook to the same text
 	@$(PY) -m kdutils sync
@@ -62,4 +68,4 @@ $(READY): requirements.lock pyproject.toml
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps -e .
 	@touch $(READY)
 
-.PHONY: help report test lab results run bench sync setup lock clean
+.PHONY: help report test lab results run bench student damage sync setup lock clean

@@ -4,7 +4,6 @@ In: notebooks, a profile, parameter values. Out: `build/report/` with the execut
 HTML page each and `index.html`; it opens from the disk, without a server and without a network.
 """
 
-import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
@@ -12,9 +11,10 @@ from pathlib import Path
 
 import nbformat
 
-from kdutils import pages, series
+from kdutils.site import pages, readme, series
+from kdutils.store import atomic
 
-OUT = series.ROOT / "build" / "report"
+OUT = series.BUILD / "report"
 # What a reader would have to know to get the same numbers again.
 _NAMED = ("torch", "torchvision", "numpy", "scikit-learn", "papermill", "nbconvert")
 
@@ -37,29 +37,36 @@ def build(
     """
     chosen = series.choose(only, folder)
     series.check(chosen, values)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file. Name a folder to write the report to, new or old.")
     out.mkdir(parents=True, exist_ok=True)
-    failed: dict[str, str] = {}
+    failed: list[str] = []
     try:
         with series.this_interpreter():
             for notebook in chosen:
-                target = out / notebook.path.name
-                failure = series.execute(notebook, target, values)
-                nb = nbformat.read(target, as_version=4)
-                seconds = nb.metadata["kdutils"]["seconds"]
+                run = series.execute(notebook, out / notebook.path.name, values)
                 # With this page on the disk, stopping the report later loses nothing that ran.
-                problem = str(failure) if failure else _write_page(notebook, folder, out)
+                problem = _write_page(notebook, folder, out) or run["error"]
                 if problem is None:
-                    say(f"{notebook.path.stem}: {seconds:.1f} s")
+                    say(f"{notebook.path.stem}: {run['seconds']:.1f} s")
                 else:
-                    failed[notebook.number] = problem
-                    say(f"{notebook.path.stem}: FAILED after {seconds:.1f} s in {problem}")
+                    failed.append(notebook.number)
+                    say(f"{notebook.path.stem}: FAILED after {run['seconds']:.1f} s in {problem}")
     finally:
         _write_site(folder, out, results)
     say(f"{(out / 'index.html').resolve()}")
     if failed:
-        names = ", ".join(failed)
-        say(f"{len(chosen) - len(failed)} of {len(chosen)} notebooks ran; failed: {names}.")
+        ran = len(chosen) - len(failed)
+        say(f"{ran} of {len(chosen)} notebooks ran; failed: {', '.join(failed)}.")
     return len(failed)
+
+
+def report(more, only, profile, settings, seeds, out) -> int:
+    """The command: its options as given; 1 if a notebook failed, else 0."""
+    values = {"PROFILE": profile} | series.parse(settings)
+    if seeds is not None:
+        values["SEEDS"] = series.parse_seeds(seeds)
+    return min(1, build(values, only=[*only, *more], out=out or OUT, results=readme.frames))
 
 
 def _made(folder: Path, out: Path) -> list[series.Notebook]:
@@ -84,7 +91,8 @@ def _write_page(notebook: series.Notebook, folder: Path, out: Path) -> str | Non
     except pages.FormulaError as error:
         problem = str(error)
         page = pages.failed_page(problem, heading=heading)
-    _replace(out / f"{notebook.path.stem}.html", page)
+    with atomic(out / f"{notebook.path.stem}.html") as part:
+        part.write_text(page, encoding="utf-8")
     return problem
 
 
@@ -105,15 +113,10 @@ def _write_site(folder: Path, out: Path, results: Callable[[], Mapping]) -> None
                 "error": problem or run["error"],
             }
         rows.append(row)
-    _replace(out / "index.html", pages.index_page(rows, results(), _versions()))
+    with atomic(out / "index.html") as part:
+        part.write_text(pages.index_page(rows, results(), _versions()), encoding="utf-8")
 
 
 def _versions() -> dict[str, str]:
     versions = {"Python": platform.python_version()}
     return versions | {name: metadata.version(name) for name in _NAMED}
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

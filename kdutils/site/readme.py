@@ -1,7 +1,7 @@
-"""The generated parts of the README: the notebooks with their measured times, and the results.
+"""The results in print, and the generated parts of the README: results, and measured times.
 
-In: `data/times.json`, the results table, the README between its markers. Out: the same README with
-those parts written anew. `python -m kdutils readme` calls it; a test holds it up to date.
+In: `data/times.json`, the results, the README between its markers. Out: the same README with those
+parts written anew. `python -m kdutils readme` calls it; a test holds it up to date.
 """
 
 import json
@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 
-from . import course, tables
-from .runs import device_name
-from .store import ROOT
-from .training import pick_device
+from kdutils import ROOT, experiments, tables
+from kdutils.runs import device_name
+from kdutils.training import pick_device
 
 README = ROOT / "README.md"
 TIMES = ROOT / "data" / "times.json"
@@ -46,7 +46,7 @@ def notebook_table() -> str:
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         taken = times.get(path.stem[:2], {})
         cells = [f"{taken[p]['seconds']} s" if p in taken else "–" for p in ("smoke", "laptop")]
-        title = course.NOTEBOOKS[int(path.stem[:2])]
+        title = experiments.chapter(path.stem[:2]).title
         lines.append(f"| [{path.stem[:2]} {title}](notebooks/{path.name}) | {' | '.join(cells)} |")
     devices = sorted({t["device"] for taken in times.values() for t in taken.values()})
     if devices:
@@ -54,9 +54,26 @@ def notebook_table() -> str:
     return "\n".join(lines)
 
 
+def frames(number: str | None = None) -> dict[str, pd.DataFrame]:
+    """The results as one data frame a chapter, under its number and title."""
+    rows: dict[str, list[dict]] = {}
+    for row in experiments.results(number):
+        title = experiments.chapter(row["notebook"]).title
+        rows.setdefault(f"{row['notebook']} {title}", []).append(row)
+    return {heading: tables.frame(part) for heading, part in rows.items()}
+
+
+def results(number: str | None, as_json: bool) -> list[str]:
+    """Every result, or a chapter's, as lines to read or as JSON."""
+    if as_json:
+        return [json.dumps(experiments.results(number), indent=2)]
+    shown = [f"\n{title}\n\n{f.to_string(index=False)}" for title, f in frames(number).items()]
+    return shown or ["No result is recorded yet."]
+
+
 def results_table() -> str:
     """Markdown: every recorded result that has a published value beside it."""
-    rows = [row for row in tables.results() if row["published"] is not None]
+    rows = [row for row in experiments.results() if row["published"] is not None]
     frame = tables.frame(rows).drop(columns=["data set"])
     frame = frame.drop_duplicates()  # a run that two notebooks show stands here once
     head = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * len(frame.columns)
@@ -81,3 +98,18 @@ def fresh() -> str:
     """The README as it should be now."""
     blocks = [("notebooks", notebook_table()), ("results", results_table())]
     return with_blocks(README.read_text(encoding="utf-8"), blocks)
+
+
+def write(check: bool = False, times: Path | None = None) -> list[str]:
+    """Write the README anew; what changed, in lines. With `check` nothing is written.
+
+    times: the folder of a report whose times are taken over first.
+    """
+    said = record_times(times) if times and not check else []
+    new = fresh()
+    if new == README.read_text(encoding="utf-8"):
+        return said
+    if check:
+        return ["README.md is not what the records say. Run `python -m kdutils readme`."]
+    README.write_text(new, encoding="utf-8")
+    return [*said, "README.md is written anew."]
