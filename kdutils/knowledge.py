@@ -1,64 +1,144 @@
 """A teacher's logits over views, stored once: students of any loss or temperature learn from them.
 
-In: teachers, a data set, a kind of view. Out: `Knowledge`, which gives the logits of the view of an
-epoch: read where stored, asked of the live teacher where not.
+In: a student's recipe, its data set, a store and, where something is not stored yet, its teachers'
+networks. Out: for each epoch, the logits that each image learns from.
 """
 
 import hashlib
-import os
-from collections.abc import Callable
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
 from . import bayes10, data, views
 from .recipes import Recipe
-from .store import Store
-from .training import base_split, predict
+from .store import Store, atomic, damaged
+from .training import base_split, predict, transfer_index
 
 PUBLISHED_BYTES = 4_000_000  # a teacher's share of the repository
 PUBLISHED_VIEWS = 8  # 45,000 images x 10 classes x 8 views, a byte each: 3.6 MB
-
-
-class DamagedKnowledge(RuntimeError):
-    """A file of knowledge does not hold what was written."""
 
 
 class WrongKnowledge(ValueError):
     """A file of knowledge speaks of other images than the student's."""
 
 
-class Knowledge:
+@lru_cache(maxsize=8)
+def log_posterior(split: str, n: int | None = None) -> torch.Tensor:
+    """The perfect teacher's logits on a split of bayes10: log p(y given x), at least -50.
+
+    split: "train", "val", "test" or "all"; n: only the first so many images. Returns float32
+    [N, 10]. Computed once a process: 5,000 images take a second or two.
+    """
+    images = getattr(data.load("bayes10"), split).images[:n]
+    return bayes10.posterior(images).log().clamp(min=-50).float()
+
+
+class Lessons:
+    """What a student asks of whoever teaches it; `logits` and `on_test` are the teacher's own."""
+
+    def __init__(self, recipe: Recipe, dataset: data.Dataset):
+        self.recipe, self.dataset = recipe, dataset
+
+    def lesson(self, epoch: int) -> torch.Tensor:
+        """What each image of the transfer set learns from in this epoch: [N, classes]."""
+        return self.logits(epoch)[self.givers(epoch)]
+
+    @cached_property
+    def split(self) -> data.Split:
+        """The images that knowledge is counted over."""
+        return base_split(self.recipe, self.dataset)
+
+    @cached_property
+    def _index(self) -> torch.Tensor:
+        return transfer_index(self.recipe, self.dataset)
+
+    def givers(self, epoch: int) -> torch.Tensor:
+        """Whose logits each image of the transfer set gets: positions [N] in `split`."""
+        order, index = self.recipe.teacher_order, self._index
+        if order == "matched":
+            return index
+        stream = self.recipe.seed + (0 if order == "permuted" else 10_000 * (1 + epoch))
+        shuffled = torch.randperm(len(index), generator=torch.Generator().manual_seed(stream))
+        if order != "within-class":
+            return index[shuffled]
+        # the shuffled images of a class take the places of that class, in order
+        labels, giver = self.split.labels[index], torch.empty_like(shuffled)
+        giver[labels.argsort(stable=True)] = shuffled[labels[shuffled].argsort(stable=True)]
+        return index[giver]
+
+
+class Posterior(Lessons):
+    """The perfect teacher of bayes10, whose answers need no network."""
+
+    def logits(self, epoch: int) -> torch.Tensor:
+        """Its logits for each image of the recipe: float32 [N, 10]."""
+        return log_posterior(self.recipe.train_on, self.recipe.n_train)
+
+    def on_test(self) -> torch.Tensor:
+        """Its logits for the test images: float32 [N, 10]."""
+        return log_posterior("test")
+
+
+class Knowledge(Lessons):
     """The logits that a recipe's teachers give on each view of its images.
 
-    `nets` is called when a view is not stored yet and returns the teachers' networks. Where there
-    are several, their logits are averaged (the geometric mean of their probabilities; Hinton et al.
-    2015, section 5.1). A recipe with `n_views` has one `File` for all its views; else each view is
-    new in its epoch and has a file of its own.
+    nets: the teachers' networks, needed unless all is stored (`complete`). Where there are several,
+    their logits are averaged (the geometric mean of their probabilities; Hinton et al. 2015,
+    section 5.1). A recipe with `n_views` has one `File` for all its views; else each view is new in
+    its epoch and has a file of its own.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         dataset: data.Dataset,
-        nets: Callable[[], list[nn.Module]],
         store: Store,
-        device: torch.device,
+        nets: Sequence[nn.Module] = (),
+        device: torch.device | str = "cpu",
     ):
-        self.recipe, self.dataset, self.nets, self.device = recipe, dataset, nets, device
-        self.store = store
+        super().__init__(recipe, dataset)
+        self.store, self.device = store, device
+        self.nets = [net.to(device) for net in nets]
         self._last: tuple[int, torch.Tensor] | None = None
-        self._loaded: list[nn.Module] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nobody need be asked: all views, and the test images, are stored."""
+        return bool(self.recipe.n_views) and self.found is not None
+
+    @cached_property
+    def found(self) -> "File | None":
+        """The stored views, from the first file that holds enough views, images and bits."""
+        recipe = self.recipe
+        whole, part = (name(recipe, "*", "*", n) for n in ("", "*"))
+        for folder in self.store.knowledge_folders():
+            for path in sorted({*folder.glob(whole), *folder.glob(part)}):
+                file = read(path, recipe, self.dataset)
+                enough = file.n_views >= recipe.n_views and file.images >= len(self.split)
+                if enough and file.bits >= recipe.bits:
+                    return file.reduced(recipe.n_views, recipe.bits)
+        return None
 
     @cached_property
     def file(self) -> "File":
-        """The stored views: read where they lie, made and kept where they do not."""
-        return stored(self)
+        """The stored views: read where they lie, asked for and kept where they do not."""
+        recipe = self.recipe
+        if self.found is None:
+            file_name = name(recipe, recipe.n_views, 16, recipe.n_train or "")
+            with self.store.lock(file_name):
+                del self.found  # another process may have made it meanwhile: look again
+                if self.found is None:
+                    asked = self._asked()
+                    write(self.store.local / "knowledge" / file_name, asked)
+                    self.found = asked.reduced(recipe.n_views, recipe.bits)
+        return self.found
 
     def logits(self, epoch: int) -> torch.Tensor:
         """The teachers' logits for this epoch's view: float16 [N, classes].
@@ -67,7 +147,11 @@ class Knowledge:
         """
         view = self.recipe.view(epoch) if self.recipe.views != "none" else 0
         if self._last is None or self._last[0] != view:
-            self._last = view, self._view(view)
+            stored = self.recipe.n_views
+            self._last = (
+                view,
+                self.file.view(view)[: len(self.split)] if stored else self._new(view),
+            )
         return self._last[1]
 
     def path(self, view: int) -> Path:
@@ -75,23 +159,14 @@ class Knowledge:
         file_name = name(self.recipe, f"{view:04}", 16, self.recipe.n_train or "")
         return self.store.local / "knowledge" / "views" / file_name
 
-    def _view(self, view: int) -> torch.Tensor:
-        if self.recipe.n_views:
-            return self.file.view(view)[: len(self.split)]
+    def _new(self, view: int) -> torch.Tensor:
         path = self.path(view)
         with self.store.lock(path.name):
-            if path.exists():
-                return read(path, self.recipe, self.dataset).view(0)
-            values = self.live(view).half().cpu()
-            _check_finite(values, f"view {view}")
-            about = describe(self.recipe, self.dataset) | {"view": str(view), "bits": "16"}
-            write(path, File(about, {"train": values[None]}))
-            return values
-
-    @property
-    def split(self) -> data.Split:
-        """The images that knowledge is counted over."""
-        return base_split(self.recipe, self.dataset)
+            if not path.exists():
+                tensors = {"train": self.live(view).half().cpu()[None]}
+                about = {"view": str(view), "bits": "16"}
+                write(path, File(describe(self.recipe, self.dataset) | about, tensors))
+            return read(path, self.recipe, self.dataset, view).view(0)
 
     def live(self, view: int) -> torch.Tensor:
         """What the teachers say now about a view: float32 [N, classes]."""
@@ -101,13 +176,20 @@ class Knowledge:
         )
 
     def answers(self, images: torch.Tensor) -> torch.Tensor:
-        """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes]."""
-        if self._loaded is None:
-            self._loaded = [net.to(self.device) for net in self.nets()]
+        """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes].
+
+        Raises ValueError where their networks are not at hand.
+        """
+        if len(self.nets) != len(self.recipe.teachers):
+            raise ValueError(
+                f"{self.recipe.id} has {len(self.recipe.teachers)} teachers to be asked, but "
+                f"{len(self.nets)} networks were given. `runs.knowledge_of` loads or trains them."
+            )
+        pairs = zip(self.nets, self.recipe.teachers, strict=True)
         images = images.to(self.device)
-        pairs = zip(self._loaded, self.recipe.teachers, strict=True)
-        answers = [predict(net, images, self.dataset, t.precision) for net, t in pairs]
-        return torch.stack(answers).mean(dim=0)
+        return torch.stack([predict(n, images, self.dataset, t.precision) for n, t in pairs]).mean(
+            0
+        )
 
     def on_test(self) -> torch.Tensor:
         """What the teachers say about the test images: float32 [N, classes] on the CPU."""
@@ -115,14 +197,23 @@ class Knowledge:
             return self.file.tensors["test"].float()
         return self.answers(self.dataset.test.images).cpu()
 
+    def _asked(self) -> "File":
+        """What the teachers say now about all views of a recipe, in 16 bits."""
+        n_views, dataset = self.recipe.n_views, self.dataset
+        tensors = {"train": torch.stack([self.live(view).half().cpu() for view in range(n_views)])}
+        for split in ("val", "test"):
+            tensors[split] = self.answers(getattr(dataset, split).images).half().cpu()
+        about = {"n_views": str(n_views), "bits": "16"}
+        return File(describe(self.recipe, dataset) | about, tensors)
+
 
 @dataclass(frozen=True)
 class File:
     """A teacher's stored knowledge.
 
-    about: what it speaks of (keys of `describe`, and "bits"). tensors: "train" [V, N, classes] as
-    float16, or as int8 steps with the size of one in "step"; "val" and "test", the still images of
-    those splits, float16 [N, classes].
+    about: what it speaks of (keys of `describe`, "bits", and "n_views" or "view"). tensors: "train"
+    [V, N, classes] as float16, or as int8 steps with the size of one in "step"; "val" and "test",
+    the still images of those splits, float16 [N, classes].
     """
 
     about: dict[str, str]
@@ -136,6 +227,10 @@ class File:
     def images(self) -> int:
         return self.tensors["train"].shape[1]
 
+    @property
+    def bits(self) -> int:
+        return 8 * self.tensors["train"].element_size()
+
     def view(self, number: int) -> torch.Tensor:
         """Logits of a stored view: float16 [N, classes], each image's mean taken off at 8 bits."""
         values = self.tensors["train"][number]
@@ -145,7 +240,7 @@ class File:
         """The same knowledge of fewer views, and in fewer bits.
 
         8 bits: logits less their mean (which no softmax sees), in steps of 1/127 of the largest in
-        view 0; what lies beyond in other views is cut off there.
+        view 0; larger values in other views are clipped.
         """
         tensors = dict(self.tensors)
         train = tensors["train"][:n_views]
@@ -160,14 +255,6 @@ class File:
 def _centred(logits: torch.Tensor) -> torch.Tensor:
     values = logits.float()
     return values - values.mean(dim=1, keepdim=True)
-
-
-def _check_finite(values: torch.Tensor, what: str) -> None:
-    if not torch.isfinite(values).all():
-        raise ValueError(
-            f"the teacher's logits for {what} do not fit into float16 or are not finite; there is "
-            "nothing to learn from it."
-        )
 
 
 @lru_cache(maxsize=4)
@@ -206,79 +293,56 @@ def name(recipe: Recipe, n_views: int | str, bits: int | str, images: int | str 
     return f"{recipe.teachers[0].label}-{key}{part}-v{n_views}-{bits}bit.safetensors"
 
 
-def stored(knowledge: Knowledge) -> File:
-    """A recipe's stored knowledge, read from a file that holds it or more, or made now and kept."""
-    recipe = knowledge.recipe
-    if (found := _found(knowledge)) is None:
-        file_name = name(recipe, recipe.n_views, 16, recipe.n_train or "")
-        with knowledge.store.lock(file_name):
-            found = _found(knowledge)  # another process may have made it meanwhile
-            if found is None:
-                found = _asked(knowledge)
-                write(knowledge.store.local / "knowledge" / file_name, found)
-    return found.reduced(recipe.n_views, recipe.bits)
-
-
-def _found(knowledge: Knowledge) -> File | None:
-    """The first file that holds enough views, images and bits for a recipe."""
-    recipe, images = knowledge.recipe, len(knowledge.split)
-    for folder in knowledge.store.knowledge_folders():
-        whole, part = (name(recipe, "*", "*", n) for n in ("", "*"))
-        for path in sorted({*folder.glob(whole), *folder.glob(part)}):
-            file = read(path, recipe, knowledge.dataset)
-            enough = file.n_views >= recipe.n_views and file.images >= images
-            if enough and int(file.about["bits"]) >= recipe.bits:
-                return file
-    return None
-
-
-def _asked(knowledge: Knowledge) -> File:
-    """What the teachers say now about all views of a recipe, in 16 bits."""
-    recipe = knowledge.recipe
-    parts = [knowledge.live(view).half().cpu() for view in range(recipe.n_views)]
-    tensors = {"train": torch.stack(parts)}
-    for split in ("val", "test"):
-        still = getattr(knowledge.dataset, split).images
-        tensors[split] = knowledge.answers(still).half().cpu()
-    for split, values in tensors.items():
-        _check_finite(values, split)
-    about = describe(recipe, knowledge.dataset) | {"n_views": str(recipe.n_views), "bits": "16"}
-    return File(about, tensors)
-
-
 def write(path: Path, file: File) -> None:
-    """Write a file of knowledge, whole or not at all, with a checksum of its tensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    save_file(file.tensors, part, metadata=file.about | {"sha256": _sha256(file.tensors)})
-    os.replace(part, path)
+    """Write a file of knowledge, whole or not at all, with a checksum of its tensors.
+
+    Raises ValueError for logits that float16 does not hold.
+    """
+    for key, values in file.tensors.items():
+        if not torch.isfinite(values).all():
+            raise ValueError(
+                f"the teacher's logits for {path.name} ({key}) do not fit into float16 or are not "
+                "finite; there is nothing to learn from it."
+            )
+    about = file.about | {"sha256": _sha256(file.tensors)}
+    with atomic(path) as part:
+        part.write_bytes(save(file.tensors, about))
 
 
-def read(path: Path, recipe: Recipe, dataset: data.Dataset) -> File:
-    """The knowledge in a file, for a student.
+def read(path: Path, recipe: Recipe, dataset: data.Dataset, view: int | None = None) -> File:
+    """The knowledge in a file, for a student; view: the one that a file of a single view holds.
 
-    Raises DamagedKnowledge where the file is not what was written; WrongKnowledge, with both sides,
+    Raises store.Damaged where the file is not what was written; WrongKnowledge, with both sides,
     where it speaks of another teacher, data set, split, class count or other views.
     """
+    content, wanted = path.read_bytes(), describe(recipe, dataset)
     try:
-        with safe_open(path, framework="pt") as opened:
-            about = dict(opened.metadata() or {})
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-        if about.pop("sha256", None) != _sha256(tensors):
-            raise ValueError("the checksum does not fit the content")
-    except (SafetensorError, ValueError) as problem:
-        raise DamagedKnowledge(
-            f"{path.name} in {path.parent} is damaged ({problem}). Restore it from the repository, "
-            "or delete it: the teacher is then asked again."
-        ) from problem
-    wanted = describe(recipe, dataset)
+        about = _about(content)
+        file = File({k: v for k, v in about.items() if k != "sha256"}, load(content))
+        own = {"sha256": _sha256(file.tensors), "bits": str(file.bits)}
+        own |= {"n_views": str(file.n_views)} if view is None else {"view": str(view)}
+        if {key: value for key, value in about.items() if key not in wanted} != own:
+            raise ValueError("its checksum or its counts do not fit its content")
+    except (SafetensorError, ValueError, KeyError) as problem:
+        remedy = "Restore it from the repository, or delete it: the teacher is then asked again."
+        raise damaged(path, problem, remedy) from problem
     for key, value in wanted.items():
-        if about.get(key) != value:
+        if file.about.get(key) != value:
             raise WrongKnowledge(
-                f"{path.name} does not fit {recipe.id}: its {key} is {about.get(key)!r}, the "
+                f"{path.name} does not fit {recipe.id}: its {key} is {file.about.get(key)!r}, the "
                 f"student's is {value!r}. Use knowledge of the same teacher, images and views."
             )
-    return File(about, tensors)
+    return file
+
+
+def _about(content: bytes) -> dict[str, str]:
+    """The metadata in a file of safetensors. Raises ValueError unless the header is as written."""
+    size = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + size].decode().rstrip(" ")
+    header = json.loads(text)
+    if text != json.dumps(header, separators=(",", ":"), ensure_ascii=False):
+        raise ValueError("its header is not as written")
+    return header["__metadata__"]
 
 
 def _sha256(tensors: dict[str, torch.Tensor]) -> str:
@@ -304,14 +368,8 @@ def publish(recipe: Recipe, store: Store) -> list[Path]:
     part = recipe.n_train or ""
     if next(store.published_knowledge.glob(name(recipe, "*", "*", part)), None):
         return []  # one file a teacher: students of fewer views read their part of it
-
-    def nets() -> list[nn.Module]:
-        raise FileNotFoundError("nothing is stored yet")
-
-    knowledge = Knowledge(recipe, data.load(recipe.dataset), nets, store, torch.device("cpu"))
-    try:
-        file = stored(knowledge)
-    except FileNotFoundError:
+    file = Knowledge(recipe, data.load(recipe.dataset), store).found
+    if file is None:
         return []
     target = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits, part)
     size = sum(values.nbytes for values in file.tensors.values())
@@ -322,14 +380,3 @@ def publish(recipe: Recipe, store: Store) -> list[Path]:
         )
     write(target, file)
     return [target]
-
-
-@lru_cache(maxsize=8)
-def log_posterior(split: str, n: int | None = None) -> torch.Tensor:
-    """The perfect teacher's logits on a split of bayes10: log p(y given x), at least -50.
-
-    split: "train", "val", "test" or "all"; n: only the first so many images. Returns float32
-    [N, 10]. Computed once a process: 5,000 images take a second or two.
-    """
-    images = getattr(data.load("bayes10"), split).images[:n]
-    return bayes10.posterior(images).log().clamp(min=-50).float()

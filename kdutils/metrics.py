@@ -137,6 +137,60 @@ def class_bias(logits: torch.Tensor, labels: torch.Tensor, target: int) -> float
     return round(float(grid[best[len(best) // 2]]), 2)
 
 
+def measure(
+    logits: dict[str, torch.Tensor],
+    labels: dict[str, torch.Tensor],
+    teacher: torch.Tensor | None = None,
+    without_classes: Sequence[int] = (),
+) -> dict[str, float | list[int]]:
+    """All that a record keeps of a trained network, from its logits on "val" and "test" images.
+
+    teacher: what its teacher says about the test images, [N, classes]. Where one class was left out
+    of training, that class is also counted with its logit corrected (`class_bias`).
+    """
+    out: dict[str, float | list[int]] = {}
+    for name in ("val", "test"):
+        z, y = logits[name], labels[name]
+        out |= {
+            f"{name}_errors": errors(z, y),
+            f"{name}_accuracy": round(accuracy(z, y), 4),
+            f"{name}_nll": round(nll(z, y), 6),
+            f"{name}_ece": round(calibration_error(z, y), 4),
+            f"{name}_errors_by_class": errors_by_class(z, y),
+        }
+    if teacher is not None:
+        out["test_agreement"] = round(agreement(logits["test"], teacher), 4)
+        out["test_kl_to_teacher"] = round(kl_to_teacher(logits["test"], teacher), 6)
+    if len(without_classes) == 1:
+        (unseen,) = without_classes
+        bias = class_bias(logits["val"], labels["val"], unseen)
+        moved = logits["test"].clone()
+        moved[:, unseen] += bias
+        count = int((labels["test"] == unseen).sum())
+        for suffix, z in (("", logits["test"]), ("_corrected", moved)):
+            wrong = errors_by_class(z, labels["test"])[unseen]
+            out[f"test_unseen_errors{suffix}"] = wrong
+            out[f"test_unseen_accuracy{suffix}"] = round(100 * (1 - wrong / count), 4)
+        out["test_errors_corrected"] = errors(moved, labels["test"])
+        out["class_bias"] = bias
+    return out
+
+
+def by_epoch(curve: list[dict[str, float]], n_test: int) -> dict[str, float]:
+    """Test accuracy in percent, had an epoch been chosen: by the test images, or by validation.
+
+    Empty for a run that did not watch the test images. Of equal epochs the first counts.
+    """
+    if "test_errors" not in curve[0]:
+        return {}
+    best = min(curve, key=lambda epoch: epoch["test_errors"])
+    chosen = min(curve, key=lambda epoch: epoch["val_errors"])
+    return {
+        "test_accuracy_best_epoch": round(100 * (1 - best["test_errors"] / n_test), 4),
+        "test_accuracy_chosen_epoch": round(100 * (1 - chosen["test_errors"] / n_test), 4),
+    }
+
+
 def mean_ci(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean over seeds and the half-width of its 95 % t-interval (None for a single value)."""
     values = np.asarray(values, dtype=float)

@@ -1,25 +1,41 @@
 """Recipes in, records out.
 
-`run` trains one recipe unless the store has its record; `run_all` does so for many, and says
-beforehand what that will cost.
+`run` trains one recipe unless the store has its record; `run_all` does so for many, says beforehand
+what that will cost, and shows one bar for all of them.
 """
 
 import datetime
 import os
 import platform
-from collections.abc import Iterable, Sequence
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from statistics import median
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from . import __version__, data, metrics, models
-from .course.arm import Arm
-from .knowledge import Knowledge, log_posterior
+from .knowledge import Knowledge, Posterior
 from .recipes import Recipe
 from .store import Record, Store
-from .training import NotFinite, OutOfMemory, build_net, fit, pick_device, predict, transfer_index
+from .training import (
+    Interrupted,
+    NotFinite,
+    OutOfMemory,
+    build_net,
+    fit,
+    pick_device,
+    predict,
+)
+
+IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100} | {
+    "bayes10": data.BAYES10_IMAGES["train"]
+}
 
 
 def device_name(device: torch.device) -> str:
@@ -34,263 +50,312 @@ def device_name(device: torch.device) -> str:
     return f"CPU ({name})"
 
 
-def trained(recipe: Recipe, store: Store | None = None, device=None) -> nn.Module:
-    """The network that a recipe leads to, in evaluation mode: loaded, or trained where it is not.
-
-    A committed record has no weights with it, so a teacher may have to be trained again although
-    its record exists; the record stays as it is.
-    """
-    store = store or Store()
-    device = device or pick_device()
-    weights = store.weights(recipe)
-    if weights is None:
-        run(recipe, store, device, again=True)
-        weights = store.weights(recipe)
-    net = build_net(recipe, data.load(recipe.dataset))
-    net.load_state_dict(weights)
-    return net.eval().to(device)
-
-
 def run(
     recipe: Recipe,
     store: Store | None = None,
     device: torch.device | None = None,
     again: bool = False,
     wait: float = -1,
+    on_epoch: Callable[[dict], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> Record:
     """The record of a recipe: from the store, or from training it (and first its teachers).
 
     A loss that is not finite gives a record without metrics whose `failure` says where. `again`
     trains even if there is a record. `wait`: seconds to wait while another process trains the same
-    recipe (-1: as long as it takes); then filelock.Timeout.
+    recipe (-1: as long as it takes); then filelock.Timeout. on_epoch, on_step: as `fit` has them.
     """
     store = store or Store()
     if not again and (record := store.get(recipe)):
         return record
-    device = device or pick_device()
-    dataset = data.load(recipe.dataset)
     with store.lock(recipe, wait):
         if not again and (record := store.get(recipe)):
             return record  # another process trained it meanwhile
-        teacher_logits, knowledge = _teacher(recipe, dataset, store, device)
-        checkpoint = store.local / "checkpoints" / f"{recipe.id}.pt"
-        net, curve, seconds, failure = build_net(recipe, dataset), [], 0.0, None
-        parameters = models.count_parameters(net)
-        results, logits = {}, {}
-        try:
-            fitted = fit(recipe, dataset, teacher_logits, checkpoint, device)
-        except NotFinite as problem:
-            failure = str(problem)
-        except torch.cuda.OutOfMemoryError as problem:
-            raise OutOfMemory(
-                f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
-                f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
-            ) from problem
-        else:
-            net, curve, seconds = fitted.net, fitted.curve, fitted.seconds
-            # measured from what is stored, so that stored logits give the same numbers again
-            logits = {
-                name: predict(net, split.images.to(device), dataset).cpu().half().float()
-                for name, split in (("val", dataset.val), ("test", dataset.test))
-            }
-            results = measure(recipe, dataset, logits, knowledge) | by_epoch(
-                curve, len(dataset.test)
-            )
-        record = Record(
-            recipe=recipe,
-            curve=curve,
-            metrics=results,
-            seconds=round(seconds, 2),
-            device=device_name(device),
-            threads=torch.get_num_threads(),
-            parameters=parameters,
-            recorded=datetime.date.today().isoformat(),
-            versions={
-                "kdutils": __version__,
-                "torch": torch.__version__.split("+")[0],
-                "python": platform.python_version(),
-            },
-            failure=failure,
-            note=_note(recipe),
-        )
-        store.put(record, logits, None if failure else net.state_dict())
-    return record
+        return _train(recipe, store, device or pick_device(), on_epoch, on_step)
 
 
-def _teacher(recipe: Recipe, dataset: data.Dataset, store: Store, device: torch.device):
-    """The function epoch -> logits on the transfer set, and the knowledge behind it (or None)."""
-    if not recipe.needs_teacher:
-        return None, None
-    index = transfer_index(recipe, dataset)
+def trained(
+    recipe: Recipe, store: Store | None = None, device: torch.device | None = None, **hooks
+) -> nn.Module:
+    """The network that a recipe leads to, in evaluation mode: loaded, or trained where it is not.
 
-    def whose(epoch: int) -> torch.Tensor:
-        """Whose logits each image gets."""
-        if recipe.teacher_order == "matched":
-            return index
-        stream = recipe.seed + (10_000 * (1 + epoch) if recipe.teacher_order == "reshuffled" else 0)
-        shuffle = torch.Generator().manual_seed(stream)
-        return index[torch.randperm(len(index), generator=shuffle)]
-
-    if recipe.teacher == "posterior":
-        exact = log_posterior(recipe.train_on, recipe.n_train)
-        return (lambda epoch: exact[whose(epoch)]), None
-
-    knowledge = knowledge_of(recipe, store, device)
-    return (lambda epoch: knowledge.logits(epoch)[whose(epoch)]), knowledge
+    A committed record has no weights with it, so a teacher may have to be trained again although
+    its record exists. hooks: as `fit` has them. Raises ValueError where its training failed.
+    """
+    store, device = store or Store(), device or pick_device()
+    weights = store.weights(recipe)
+    if weights is None:
+        with store.lock(recipe):
+            weights = store.weights(recipe)  # another process may have trained it meanwhile
+            if weights is None:
+                failure = _train(recipe, store, device, **hooks).failure
+                if failure:
+                    raise ValueError(f"{recipe.id} has no network to load: {failure}")
+                weights = store.weights(recipe)
+    net = build_net(recipe, data.load(recipe.dataset))
+    net.load_state_dict(weights)
+    return net.eval().to(device)
 
 
 def knowledge_of(
     recipe: Recipe, store: Store | None = None, device: torch.device | None = None
-) -> Knowledge:
-    """What a student's teachers say: read where it is stored, asked of them where it is not."""
+) -> Knowledge | Posterior | None:
+    """What a student learns from: None without a teacher, else the posterior or stored knowledge.
+
+    Teachers that have something to be asked are loaded, or trained.
+    """
+    if not recipe.needs_teacher:
+        return None
+    dataset = data.load(recipe.dataset)
+    if recipe.teacher == "posterior":
+        return Posterior(recipe, dataset)
     store, device = store or Store(), device or pick_device()
+    known = Knowledge(recipe, dataset, store, device=device)
+    if not known.complete:
+        known.nets = [trained(teacher, store, device) for teacher in recipe.teachers]
+    return known
 
-    def nets() -> list[nn.Module]:
-        return [trained(teacher, store, device) for teacher in recipe.teachers]
 
-    return Knowledge(recipe, data.load(recipe.dataset), nets, store, device)
+def _train(recipe, store: Store, device: torch.device, on_epoch=None, on_step=None) -> Record:
+    """Train, measure and record; the recipe's lock is held."""
+    dataset = data.load(recipe.dataset)
+    known = knowledge_of(recipe, store, device)
+    checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
+    made = build_net(recipe, dataset)
+    result = {"curve": [], "metrics": {}, "seconds": 0.0, "failure": None}
+    logits, weights = {}, None
+    try:
+        fitted = fit(
+            recipe, dataset, known and known.lesson, checkpoint, device, made, on_epoch, on_step
+        )
+    except NotFinite as problem:
+        result["failure"] = str(problem)
+    except torch.cuda.OutOfMemoryError as problem:
+        raise OutOfMemory(
+            f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
+            f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
+        ) from problem
+    else:
+        weights = fitted.net.state_dict()
+        # measured from what is stored, so that stored logits give the same numbers again
+        logits = {
+            name: predict(fitted.net, split.images.to(device), dataset).cpu().half().float()
+            for name, split in (("val", dataset.val), ("test", dataset.test))
+        }
+        labels = {"val": dataset.val.labels, "test": dataset.test.labels}
+        teacher = known.on_test() if known else None
+        result |= {"curve": fitted.curve, "seconds": round(fitted.seconds, 2)}
+        result["metrics"] = metrics.measure(logits, labels, teacher, recipe.without_classes)
+        result["metrics"] |= metrics.by_epoch(fitted.curve, len(dataset.test))
+    record = Record(
+        recipe=recipe,
+        **result,
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+        parameters=models.count_parameters(made),
+        recorded=datetime.date.today().isoformat(),
+        versions={
+            "kdutils": __version__,
+            "torch": torch.__version__.split("+")[0],
+            "python": platform.python_version(),
+        },
+        note=_note(recipe),
+    )
+    store.put(record, logits, weights)
+    return record
 
 
 def _note(recipe: Recipe) -> str | None:
-    """What the record of a run says about its views, where they are not new in every epoch."""
-    if not recipe.n_views or recipe.n_views >= recipe.epochs:
-        return None
-    return (
-        f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view was "
-        f"seen {recipe.epochs // recipe.n_views} times or once more."
-    )
+    """What a reader of the record has to know: views used in turn, parts without a source."""
+    notes = []
+    if recipe.n_views and recipe.n_views < recipe.epochs:
+        notes.append(
+            f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view "
+            f"was seen {recipe.epochs // recipe.n_views} times or once more."
+        )
+    if not recipe.recognisable:
+        notes.append(
+            "Something registered in this recipe was typed at a prompt, where its source cannot be "
+            "found: no other process will recognise it."
+        )
+    return " ".join(notes) or None
 
 
-def measure(
-    recipe: Recipe,
-    dataset: data.Dataset,
-    logits: dict[str, torch.Tensor],
-    knowledge: Knowledge | None,
-) -> dict[str, float | list[int]]:
-    """All metrics of a trained network, from its logits on validation and test images."""
-    out: dict[str, float | list[int]] = {}
-    for name, split in (("val", dataset.val), ("test", dataset.test)):
-        z, y = logits[name], split.labels
-        out |= {
-            f"{name}_errors": metrics.errors(z, y),
-            f"{name}_accuracy": round(metrics.accuracy(z, y), 4),
-            f"{name}_nll": round(metrics.nll(z, y), 6),
-            f"{name}_ece": round(metrics.calibration_error(z, y), 4),
-            f"{name}_errors_by_class": metrics.errors_by_class(z, y),
-        }
-    if knowledge is not None:
-        teacher = knowledge.on_test()
-    elif recipe.teacher == "posterior":
-        teacher = log_posterior("test")
-    else:
-        teacher = None
-    if teacher is not None:
-        out["test_agreement"] = round(metrics.agreement(logits["test"], teacher), 4)
-        out["test_kl_to_teacher"] = round(metrics.kl_to_teacher(logits["test"], teacher), 6)
-    if len(recipe.without_classes) == 1:
-        unseen = recipe.without_classes[0]
-        bias = metrics.class_bias(logits["val"], dataset.val.labels, unseen)
-        moved = logits["test"].clone()
-        moved[:, unseen] += bias
-        y = dataset.test.labels
-        count = int((y == unseen).sum())
-        for suffix, z in (("", logits["test"]), ("_corrected", moved)):
-            wrong = metrics.errors_by_class(z, y)[unseen]
-            out[f"test_unseen_errors{suffix}"] = wrong
-            out[f"test_unseen_accuracy{suffix}"] = round(100 * (1 - wrong / count), 4)
-        out["test_errors_corrected"] = metrics.errors(moved, y)
-        out["class_bias"] = bias
-    return out
+def rates(store: Store, device: torch.device) -> dict[str, float]:
+    """Seconds that an image takes in an epoch, a network: the median of its records.
 
-
-def by_epoch(curve: list[dict[str, float]], n_test: int) -> dict[str, float]:
-    """Test accuracy in percent, had an epoch been chosen: by the test images, or by validation.
-
-    Empty for a run that did not watch the test images. Of equal epochs the first counts.
+    Where this device has records of a network, those of other devices do not count.
     """
-    if "test_errors" not in curve[0]:
-        return {}
-    best = min(curve, key=lambda epoch: epoch["test_errors"])
-    chosen = min(curve, key=lambda epoch: epoch["val_errors"])
-    return {
-        "test_accuracy_best_epoch": round(100 * (1 - best["test_errors"] / n_test), 4),
-        "test_accuracy_chosen_epoch": round(100 * (1 - chosen["test_errors"] / n_test), 4),
-    }
+    here, seen = device_name(device), {}
+    for record in store.all():
+        images = record.recipe.n_train or IMAGES.get(record.recipe.dataset)
+        if record.seconds and images:
+            places = seen.setdefault(record.recipe.model, {True: [], False: []})
+            places[record.device == here].append(record.seconds / record.recipe.epochs / images)
+    return {model: median(places[True] or places[False]) for model, places in seen.items()}
 
 
-def estimate(recipe: Recipe, store: Store) -> float | None:
-    """Seconds that a run may take, from the nearest record of the same network; None if unknown."""
-    costs = [
-        record.seconds / (record.recipe.epochs * _images(record.recipe))
-        for record in store.all()
-        if record.recipe.model == recipe.model and record.seconds
-    ]
-    return max(costs) * recipe.epochs * _images(recipe) if costs else None
+def _work(recipe: Recipe) -> int:
+    """Images that a run sees in all its epochs."""
+    images = recipe.n_train or IMAGES.get(recipe.dataset)
+    return recipe.epochs * (images or len(data.load(recipe.dataset).train))
 
 
-def _images(recipe: Recipe) -> int:
-    full = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100}
-    return recipe.n_train or full.get(recipe.dataset, data.BAYES10_IMAGES["train"])
+def costs(recipes: Iterable[Recipe], known: dict[str, float] | None = None) -> dict[Recipe, float]:
+    """About how many seconds each run takes; a network that no run is recorded of, as the median.
+
+    known: the `rates` of a store, or None to read them.
+    """
+    known = rates(Store(), pick_device()) if known is None else known
+    typical = median(known.values()) if known else 1.0
+    return {recipe: known.get(recipe.model, typical) * _work(recipe) for recipe in recipes}
+
+
+def estimate(recipes: Sequence[Recipe], known: dict[str, float], jobs: int = 1) -> str:
+    """In words, how long these runs take at the `rates` of a store."""
+    old = [recipe for recipe in recipes if recipe.model in known]
+    if not old:
+        return "no run of these networks is recorded yet, so their time is not known"
+    seconds = sum(costs(old, known).values())
+    text = f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(1, seconds):.0f} s"
+    if len(old) < len(recipes):
+        text += f", and {len(recipes) - len(old)} of networks that no run is recorded of"
+    return text + (f", were they run one by one; {jobs} run at once" if jobs > 1 else "")
+
+
+class _Bar:
+    """One line for all runs of a batch: which run, which epoch, and the time that is left."""
+
+    def __init__(self, plan: Sequence[Recipe], known: dict[str, float], quiet: bool):
+        self.work = costs(plan, known)
+        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+        off = quiet or not seen or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+        self.line = tqdm(
+            total=sum(self.work.values()), leave=False, disable=off, miniters=0, smoothing=0,
+            bar_format="{percentage:3.0f}% |{bar:12}| {desc}{remaining} left",
+        )  # fmt: skip
+        self.done, self.number = 0.0, 0
+
+    def start(self, recipe: Recipe) -> dict[str, Callable]:
+        """A run begins: what `fit` calls while it lasts."""
+        self.number += 1
+        share = self.work[recipe] / _work(recipe)
+
+        def show(epoch: int) -> None:
+            at = f"run {self.number} of {len(self.work)} · {recipe.label}"
+            self.line.set_description_str(f"{at} · epoch {epoch}/{recipe.epochs} · ")
+
+        show(1)
+        return {
+            "on_epoch": lambda entry: show(min(entry["epoch"] + 1, recipe.epochs)),
+            "on_step": lambda images: self.line.update(share * images),
+        }
+
+    def end(self, recipe: Recipe) -> None:
+        """A run is done, also one that was resumed, or trained by another process."""
+        self.done += self.work[recipe]
+        self.line.update(self.done - self.line.n)
 
 
 def run_all(
     recipes: Iterable[Recipe],
-    seeds: Sequence[int] | None,
+    seeds: Sequence[int] | None = None,
     store: Store | None = None,
-    quiet: bool = False,
     jobs: int = 1,
+    quiet: bool = False,
+    minutes: float | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> list[list[Record]]:
     """Records of every recipe at every seed: one list a recipe, in the order of the seeds.
 
     seeds = None: each recipe at its own seed. Trains only what the store lacks, and says beforehand
     how many runs that is and about how long. jobs: how many runs at once, each in a process of its
-    own with its share of the cores.
+    own with its share of the cores; prepare: called first in each of them, to register what recipes
+    name. minutes: begin no run after so long; records that are then missing are not in the lists.
     """
     if not isinstance(jobs, int) or jobs < 1:
         raise ValueError(f"jobs = {jobs!r} must be a whole number of at least 1.")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes = {minutes!r} must be above 0, or None for no limit.")
     store = store or Store()
     wanted = [
         [recipe] if seeds is None else [recipe.with_seed(seed) for seed in seeds]
         for recipe in recipes
     ]
-    missing = [r for row in wanted for r in row if store.get(r) is None]
-    if missing and not quiet:
-        seconds = [estimate(recipe, store) for recipe in missing]
-        known = sum(s for s in seconds if s is not None)
-        rest = sum(s is None for s in seconds)
-        note = f"about {known / 60:.0f} min" if known >= 90 else f"about {known:.0f} s"
-        if rest:
-            note += f" and {rest} whose time is not known yet"
-        if jobs > 1:
-            note += f", were they run one by one; {jobs} run at once"
-        print(f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store: {note}.")
-    if missing and jobs > 1:
-        _run_together(missing, store, jobs, quiet)
-    return [[run(recipe, store) for recipe in row] for row in wanted]
+    missing = list(dict.fromkeys(r for row in wanted for r in row if store.get(r) is None))
+    if missing:
+        plan, known = _with_teachers(missing, store), rates(store, pick_device())
+        if not quiet:
+            extra = len(plan) - len(missing)
+            more = f", and {extra} of their teachers must be trained" if extra else ""
+            count = f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store{more}"
+            print(f"{count}: {estimate(plan, known, jobs)}.", flush=True)
+        until = time.time() + 60 * minutes if minutes else float("inf")
+        bar = _Bar(plan, known, quiet)
+        try:
+            if jobs == 1:
+                for recipe in plan:
+                    if time.time() < until:
+                        _obtain(recipe, store, **bar.start(recipe))
+                        bar.end(recipe)
+            else:
+                _obtain_together(plan, store, jobs, until, prepare, bar, quiet)
+        finally:
+            bar.line.close()
+    found = [[store.get(recipe) for recipe in row] for row in wanted]
+    left = sum(record is None for row in found for record in row)
+    if left and not quiet:
+        print(f"Stopped after {minutes:g} min: {left} runs are missing. Run it again to go on.")
+    return [[record for record in row if record is not None] for row in found]
 
 
-def _run_together(recipes: Iterable[Recipe], store: Store, jobs: int, quiet: bool) -> None:
-    """Train recipes in several processes: first those that have no teacher, then their students.
+def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
+    """Recipes, each after those of its teachers that must be trained because they are asked."""
+    plan: dict[Recipe, None] = {}
+    for recipe in recipes:
+        if recipe.teachers and not Knowledge(recipe, data.load(recipe.dataset), store).complete:
+            absent = [t for t in recipe.teachers if store.weights(t) is None]
+            plan |= dict.fromkeys(_with_teachers(absent, store))
+        plan[recipe] = None
+    return list(plan)
+
+
+def _obtain(recipe: Recipe, store: Store, **hooks) -> Record:
+    """The record of a recipe and, where only its network is missing, the network too."""
+    if store.get(recipe) is not None:
+        trained(recipe, store, **hooks)
+    return run(recipe, store, **hooks)
+
+
+def _obtain_together(plan, store: Store, jobs: int, until: float, prepare, bar: _Bar, quiet: bool):
+    """Train in several processes: first those that have no teacher, then their students.
 
     The locks of the store keep other processes off the same run. Resumable: what is done is in the
     store, what was under way has its checkpoint.
     """
     waves: dict[int, list[Recipe]] = {}
-    for recipe in dict.fromkeys(recipes):
+    for recipe in plan:
         waves.setdefault(_generation(recipe), []).append(recipe)
-    total, done = sum(map(len, waves.values())), 0
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # a fresh interpreter each: a forked one would inherit this one's threads and its GPU
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads,))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads, prepare))
     try:
         for _, wave in sorted(waves.items()):
-            futures = [pool.submit(run, recipe, store) for recipe in wave]
+            futures = {pool.submit(_work_on, recipe, store, until): recipe for recipe in wave}
             for future in as_completed(futures):
-                record, done = future.result(), done + 1
-                if not quiet:
+                if record := future.result():
+                    bar.start(futures[future])
+                    bar.end(futures[future])
                     score = record.metrics.get("val_accuracy")
                     said = record.failure or f"{score:.2f} % on validation"
-                    print(f"{done}/{total} {record.id}: {said}, {record.seconds:.0f} s", flush=True)
+                    text = f"{bar.number}/{len(plan)} {record.id}: {said}, {record.seconds:.0f} s"
+                    if not quiet:
+                        tqdm.write(text)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"Stopped after {bar.number} of {len(plan)} runs; what is done is kept: run the cell "
+            "again to go on."
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -300,14 +365,20 @@ def _generation(recipe: Recipe) -> int:
     return max((1 + _generation(teacher) for teacher in recipe.teachers), default=0)
 
 
-def _start_worker(threads: int) -> None:
+def _start_worker(threads: int, prepare: Callable[[], None] | None) -> None:
     os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an idle worker ends in silence
     torch.set_num_threads(threads)
+    if prepare:
+        prepare()
 
 
-def run_arms(
-    arms: Iterable[Arm], seeds: Sequence[int], store: Store | None = None, jobs: int = 1
-) -> list[Record]:
-    """Records of all arms of a notebook at these seeds; an arm that runs `once`, at its own."""
-    wanted = [arm.recipe.with_seed(seed) for arm in arms for seed in arm.seeds(seeds)]
-    return [row[0] for row in run_all(dict.fromkeys(wanted), None, store, jobs=jobs)]
+def _work_on(recipe: Recipe, store: Store, until: float) -> Record | None:
+    """One run in a worker; None where its time is over."""
+    if time.time() > until:
+        return None
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _obtain(recipe, store)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

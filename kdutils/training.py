@@ -5,6 +5,9 @@ curve. A run's randomness is a function of (seed, epoch), so that a resumed run 
 uninterrupted one would.
 """
 
+import copy
+import hashlib
+import io
 import os
 import time
 from collections.abc import Callable
@@ -15,16 +18,27 @@ import torch
 from torch import nn
 
 from . import data, losses, metrics, models, views
-from .progress import Progress
 from .recipes import Recipe
+from .store import atomic, damaged
 
 TeacherLogits = Callable[[int], torch.Tensor]  # epoch -> logits [N, classes] on that epoch's view
-CHECKPOINT_SECONDS = 30
+CHECKPOINT_SECONDS = 5
 PREPARE_IMAGES = 5_000
 
 
 class NotFinite(ArithmeticError):
     """The loss became infinite or not a number: the run has no result."""
+
+
+class OutOfMemory(MemoryError):
+    """The GPU's memory does not hold a run."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped by hand. One line says what is kept; Jupyter shows it without a trace."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 @dataclass
@@ -34,10 +48,6 @@ class Fitted:
     net: nn.Module
     curve: list[dict[str, float]]
     seconds: float
-
-
-class OutOfMemory(MemoryError):
-    """The GPU's memory does not hold a run."""
 
 
 def pick_device() -> torch.device:
@@ -75,6 +85,16 @@ def transfer_index(recipe: Recipe, dataset: data.Dataset) -> torch.Tensor:
     return torch.nonzero(~torch.isin(labels, left_out))[:, 0]
 
 
+def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
+    """A 32-bit seed for one purpose in one epoch: 1 the order of the images, 2 dropout."""
+    return int(views.hash32(torch.tensor(seed), epoch, purpose))
+
+
+def epoch_order(seed: int, epoch: int, n: int) -> torch.Tensor:
+    """The order in which a run of this seed sees its n images in an epoch (from 0): int64 [n]."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch, 1)))
+
+
 def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
     """The recipe's network, freshly initialised from its seed."""
     with torch.random.fork_rng(devices=[]):
@@ -105,6 +125,15 @@ def scheduler_for(
     return kind.LambdaLR(optimizer, lambda step: 1.0)
 
 
+def forward(net: nn.Module, x: torch.Tensor, precision: str) -> torch.Tensor:
+    """A network's logits for normalised images [B, C, H, W]: float32 [B, classes]."""
+    if getattr(net, "channels_last", False):
+        x = x.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = net(x)
+    return logits.float()
+
+
 @torch.no_grad()
 def predict(
     net: nn.Module,
@@ -118,15 +147,11 @@ def predict(
     images: uint8 [N, C, H, W], or float32 that `data.normalise` has made of them.
     """
     net.eval()
-    low = precision == "bfloat16"
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=low):
-        parts = []
-        for part in images.split(batch):
-            x = data.normalise(part, dataset) if part.dtype == torch.uint8 else part
-            if net.channels_last:
-                x = x.contiguous(memory_format=torch.channels_last)
-            parts.append(net(x).float())
-        return torch.cat(parts)
+    parts = []
+    for part in images.split(batch):
+        x = data.normalise(part, dataset) if part.dtype == torch.uint8 else part
+        parts.append(forward(net, x, precision))
+    return torch.cat(parts)
 
 
 def fit(
@@ -136,137 +161,232 @@ def fit(
     checkpoint: Path | None = None,
     device: torch.device | None = None,
     net: nn.Module | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Train one network by its recipe.
 
     teacher_logits: called with the epoch, returns logits [N, classes] for that epoch's view of the
-    transfer set. checkpoint: a file to save to every half minute and to resume from. net: a network
-    to start from instead of a fresh one. Raises NotFinite, with recipe, epoch and step, as soon as
-    an epoch held a loss that is not finite; ValueError where the recipe needs a teacher and there
-    is none.
+    transfer set. checkpoint: a file to save to every few seconds and to resume from. net: a network
+    to start from instead of a fresh one. on_epoch: called with each entry of the curve; on_step:
+    with the number of images of each step. Raises NotFinite, with recipe, epoch and step, as soon
+    as an epoch held a loss that is not finite; ValueError where the recipe needs a teacher and
+    there is none, or where something registered does not fit (`check`); Interrupted when stopped by
+    hand, once the last whole epoch is on disk.
     """
     if recipe.needs_teacher and teacher_logits is None:
         raise ValueError(f"{recipe.id} learns from a teacher, but teacher_logits is None.")
     device = device or pick_device()
-    net = (net or build_net(recipe, dataset)).to(device)
-    if net.channels_last:
-        net.to(memory_format=torch.channels_last)
-    index = transfer_index(recipe, dataset)
-    train = base_split(recipe, dataset).take(index).to(device)
-    index = index.to(device)
-    if recipe.n_labels is not None:
-        nothing = torch.full_like(train.labels, losses.NO_LABEL)
-        train = data.Split(train.images, train.labels.where(index < recipe.n_labels, nothing))
-    if hasattr(net, "prepare"):  # filters that are computed from images, not learned
-        net.prepare(data.normalise(train.images[:PREPARE_IMAGES], dataset))
-    val = dataset.val.to(device)
-    val_x = data.normalise(val.images, dataset)  # once, not every epoch
-    test = dataset.test.to(device) if recipe.watch_test else None
-    steps = -(-len(train) // recipe.batch_size)
-    optimizer = optimizer_for(recipe, net)
-    scheduler = scheduler_for(recipe, optimizer, steps * recipe.epochs)
-    curve: list[dict[str, float]] = []
-    seconds_before = 0.0
+    check(recipe, dataset, device)
+    run = _Run(recipe, dataset, net or build_net(recipe, dataset), device)
+    whole = None  # the state after the last whole epoch
     if checkpoint and checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        net.load_state_dict(saved["net"])
-        optimizer.load_state_dict(saved["optimizer"])
-        scheduler.load_state_dict(saved["scheduler"])
-        curve, seconds_before = saved["curve"], saved["seconds"]
-
-    classes = len(dataset.classes)
-    start = last_saved = time.perf_counter()
-    with Progress(recipe.label, total=recipe.epochs, initial=len(curve)) as progress:
-        for epoch in range(len(curve), recipe.epochs):
-            shuffle = torch.Generator().manual_seed(_stream(recipe.seed, epoch, 1))
-            order = torch.randperm(len(train), generator=shuffle).to(device)
-            view = recipe.view(epoch)
-            images = views.epoch_view(train.images, recipe.views, recipe.view_seed, view, index)
-            soft = teacher_logits(epoch).to(device) if recipe.needs_teacher else None
-            if recipe.needs_teacher and len(soft) != len(train):
-                raise ValueError(
-                    f"{recipe.id}: the teacher answered for {len(soft)} images, but the transfer "
-                    f"set holds {len(train)}. Knowledge and recipe must name the same images."
-                )
-            step_losses = torch.zeros(steps, device=device)  # read once an epoch: no sync a step
-            net.train()
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                torch.manual_seed(_stream(recipe.seed, epoch, 2))  # dropout
-                for step, batch in enumerate(order.split(recipe.batch_size)):
-                    x = data.normalise(images[batch], dataset)
-                    if net.channels_last:
-                        x = x.contiguous(memory_format=torch.channels_last)
-                    low = recipe.precision == "bfloat16"
-                    with torch.autocast(device.type, torch.bfloat16, enabled=low):
-                        logits = net(x)
-                    logits = logits.float()
-                    y = train.labels[batch]
-                    if soft is not None:
-                        loss = losses.kd_loss(
-                            logits,
-                            soft[batch].float(),
-                            y if recipe.alpha < 1 else None,
-                            recipe.temperature,
-                            recipe.alpha,
-                            recipe.soft_scale,
-                        )
-                    else:
-                        loss = losses.soft_cross_entropy(
-                            logits, losses.smoothed_targets(y, classes, recipe.label_smoothing)
-                        )
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-                    optimizer.step()
-                    scheduler.step()
-                    step_losses[step] = loss.detach()
-            finite = torch.isfinite(step_losses)
-            if not finite.all():
-                step = int((~finite).nonzero()[0])
-                raise NotFinite(
-                    f"{recipe.id}: the loss is {float(step_losses[step])} in epoch {epoch + 1}, "
-                    f"step {step + 1} of {steps}. Lower lr (now {recipe.lr}), or use "
-                    'precision="float32".'
-                )
-            val_logits = predict(net, val_x, dataset, recipe.precision)
-            curve.append(
-                {
-                    "epoch": epoch + 1,
-                    "train_loss": round(float(step_losses.mean()), 6),
-                    "val_errors": metrics.errors(val_logits, val.labels),
-                    "val_nll": round(metrics.nll(val_logits, val.labels), 6),
-                    "lr": scheduler.get_last_lr()[0],
-                }
-            )
-            if test is not None:
-                seen = predict(net, test.images, dataset, recipe.precision)
-                curve[-1]["test_errors"] = metrics.errors(seen, test.labels)
-            progress.step(f"val errors {curve[-1]['val_errors']}")
-            now = time.perf_counter()
-            done = epoch + 1 == recipe.epochs
-            if checkpoint and not done and now - last_saved > CHECKPOINT_SECONDS:
-                _save(checkpoint, net, optimizer, scheduler, curve, seconds_before + now - start)
-                last_saved = now
+        run.resume(whole := _read(checkpoint, device))
+    saved = time.perf_counter()
+    try:
+        while len(run.curve) < recipe.epochs:
+            run.epoch(teacher_logits, on_step or (lambda images: None))
+            if on_epoch:
+                on_epoch(run.curve[-1])
+            if checkpoint and len(run.curve) < recipe.epochs:
+                whole = copy.deepcopy(run.state())
+                if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                    _write(checkpoint, whole)
+                    saved = time.perf_counter()
+    except KeyboardInterrupt:
+        if whole:
+            _write(checkpoint, whole)
+        raise Interrupted(_stopped(recipe, whole)) from None
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
-    return Fitted(net, curve, seconds_before + time.perf_counter() - start)
+    return Fitted(run.net, run.curve, run.seconds())
 
 
-def _stream(seed: int, epoch: int, purpose: int) -> int:
-    """A 32-bit seed for one purpose in one epoch."""
-    return int(views.hash32(torch.tensor(seed), epoch, purpose))
-
-
-def _save(path: Path, net, optimizer, scheduler, curve, seconds: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    torch.save(
-        {
-            "net": net.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "scheduler": scheduler.state_dict(),
-            "curve": curve,
-            "seconds": seconds,
-        },
-        part,
+def _stopped(recipe: Recipe, whole: dict | None) -> str:
+    if whole is None:
+        return f"Stopped before a whole epoch of {recipe.label}: run the cell again to start it."
+    return (
+        f"Stopped after epoch {len(whole['curve'])} of {recipe.epochs} of {recipe.label}; what is "
+        "done is kept: run the cell again to go on."
     )
-    os.replace(part, path)
+
+
+class _Run:
+    """A run under way: the images it learns from, and all that a checkpoint keeps of it."""
+
+    def __init__(self, recipe: Recipe, dataset: data.Dataset, net: nn.Module, device: torch.device):
+        self.recipe, self.dataset, self.device = recipe, dataset, device
+        self.net = net.to(device)
+        if getattr(net, "channels_last", False):
+            net.to(memory_format=torch.channels_last)
+        index = transfer_index(recipe, dataset)
+        self.train = base_split(recipe, dataset).take(index).to(device)
+        self.index = index.to(device)
+        if recipe.n_labels is not None:
+            nothing = torch.full_like(self.train.labels, losses.NO_LABEL)
+            labels = self.train.labels.where(self.index < recipe.n_labels, nothing)
+            self.train = data.Split(self.train.images, labels)
+        if hasattr(net, "prepare"):  # filters that are computed from images, not learned
+            net.prepare(data.normalise(self.train.images[:PREPARE_IMAGES], dataset))
+        self.loss = losses.of(recipe.loss)
+        self.val_x = data.normalise(dataset.val.images.to(device), dataset)  # once, not every epoch
+        self.steps = -(-len(self.train) // recipe.batch_size)
+        self.optimizer = optimizer_for(recipe, net)
+        self.scheduler = scheduler_for(recipe, self.optimizer, self.steps * recipe.epochs)
+        self.layouts_agree = False
+        self.curve: list[dict[str, float]] = []
+        self.before, self.start = 0.0, time.perf_counter()
+
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.start
+
+    def state(self) -> dict:
+        kept = {name: getattr(self, name).state_dict() for name in _KEPT}
+        return kept | {"curve": self.curve, "seconds": self.seconds()}
+
+    def resume(self, saved: dict) -> None:
+        for name in _KEPT:
+            getattr(self, name).load_state_dict(saved[name])
+        self.curve, self.before = list(saved["curve"]), saved["seconds"]
+
+    def epoch(self, teacher_logits: TeacherLogits | None, on_step: Callable[[int], None]) -> None:
+        """Train for one epoch and add what came of it to the curve."""
+        recipe, epoch = self.recipe, len(self.curve)
+        order = epoch_order(recipe.seed, epoch, len(self.train)).to(self.device)
+        images = views.epoch_view(
+            self.train.images, recipe.views, recipe.view_seed, recipe.view(epoch), self.index
+        )
+        soft = self._answers(teacher_logits(epoch)) if recipe.needs_teacher else None
+        step_losses = torch.zeros(self.steps, device=self.device)  # read once: no sync a step
+        self.net.train()
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(epoch_seed(recipe.seed, epoch, 2))  # dropout
+            for step, batch in enumerate(order.split(recipe.batch_size)):
+                x = data.normalise(images[batch], self.dataset)
+                z = forward(self.net, x, recipe.precision)
+                t = None if soft is None else soft[batch].float()
+                loss = self.loss(z, t, self.train.labels[batch], recipe)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self._mind_layouts()
+                self.optimizer.step()
+                self.scheduler.step()
+                step_losses[step] = loss.detach()
+                on_step(len(batch))
+        _check_finite(recipe, step_losses, epoch)
+        self.curve.append(self._judged(epoch, float(step_losses.mean())))
+
+    def _answers(self, soft: torch.Tensor) -> torch.Tensor:
+        if len(soft) != len(self.train):
+            raise ValueError(
+                f"{self.recipe.id}: the teacher answered for {len(soft)} images, but the transfer "
+                f"set holds {len(self.train)}. Knowledge and recipe must name the same images."
+            )
+        return soft.to(self.device)
+
+    def _mind_layouts(self) -> None:
+        """On the CPU a fused step is wrong, without a word, where a gradient is laid out otherwise.
+
+        Seen in PyTorch 2.14: channels-last weights with contiguous gradients. Looked at once a run.
+        """
+        if not self.layouts_agree:
+            for group in self.optimizer.param_groups:
+                grads = ((p, p.grad) for p in group["params"] if p.grad is not None)
+                group["fused"] = all(_layout(p) == _layout(g) for p, g in grads)
+            self.layouts_agree = True
+
+    def _judged(self, epoch: int, train_loss: float) -> dict[str, float]:
+        """One entry of the curve."""
+        precision, val, test = self.recipe.precision, self.dataset.val, self.dataset.test
+        z = predict(self.net, self.val_x, self.dataset, precision)
+        labels = val.labels.to(self.device)
+        entry = {
+            "epoch": epoch + 1,
+            "train_loss": round(train_loss, 6),
+            "val_errors": metrics.errors(z, labels),
+            "val_nll": round(metrics.nll(z, labels), 6),
+            "lr": self.scheduler.get_last_lr()[0],
+        }
+        if self.recipe.watch_test:
+            seen = predict(self.net, test.images.to(self.device), self.dataset, precision)
+            entry["test_errors"] = metrics.errors(seen, test.labels.to(self.device))
+        return entry
+
+
+_KEPT = ("net", "optimizer", "scheduler")
+
+
+def _layout(values: torch.Tensor) -> list[int]:
+    """The strides that matter: those of dimensions with more than one entry."""
+    return [step for step, size in zip(values.stride(), values.shape, strict=True) if size > 1]
+
+
+def _check_finite(recipe: Recipe, step_losses: torch.Tensor, epoch: int) -> None:
+    finite = torch.isfinite(step_losses)
+    if not finite.all():
+        step = int((~finite).nonzero()[0])
+        raise NotFinite(
+            f"{recipe.id}: the loss is {float(step_losses[step])} in epoch {epoch + 1}, step "
+            f"{step + 1} of {len(step_losses)}. Lower lr (now {recipe.lr}), or use "
+            'precision="float32".'
+        )
+
+
+def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
+    """Try what a reader registered on one batch, before hours are spent.
+
+    Raises ValueError, with what came and what was expected, where the network does not take the
+    images or gives other logits than [batch, classes], or the loss is not a finite scalar that
+    depends on the student's logits. The course's own parts are not tried.
+    """
+    if not recipe.registered:
+        return
+    part, classes = (
+        dataset.train.take(torch.arange(min(8, len(dataset.train)))),
+        len(dataset.classes),
+    )
+    part = part.to(device)
+    x, wanted = data.normalise(part.images, dataset), [len(part), classes]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        net = build_net(recipe, dataset).to(device).train()
+        try:
+            z = forward(net, x, recipe.precision)
+        except (RuntimeError, TypeError, AttributeError) as problem:
+            raise ValueError(
+                f"model = {recipe.model!r} does not take images {list(x.shape)} of "
+                f"{dataset.name}: {problem}"
+            ) from problem
+        if list(z.shape) != wanted:
+            raise ValueError(
+                f"model = {recipe.model!r} gives {list(z.shape)} for {len(x)} images of "
+                f"{dataset.name}; it must give logits {wanted}, one a class."
+            )
+        z = z.detach().requires_grad_()
+        t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
+        loss = losses.of(recipe.loss)(z, t, part.labels, recipe)
+    came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
+    if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
+        raise ValueError(f"loss = {recipe.loss!r} gives a {came}; it must give a scalar tensor.")
+    if not (loss.requires_grad and torch.isfinite(loss)):
+        raise ValueError(
+            f"loss = {recipe.loss!r} gives {float(loss)}; it must be finite and depend on the "
+            "student's logits, its first argument."
+        )
+
+
+def _write(path: Path, state: dict) -> None:
+    """A checkpoint: 32 bytes of SHA-256, then what torch.save writes."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    with atomic(path) as part:
+        part.write_bytes(hashlib.sha256(content).digest() + content)
+
+
+def _read(path: Path, device: torch.device) -> dict:
+    """The state in a checkpoint. Raises store.Damaged where it is not what was written."""
+    whole = path.read_bytes()
+    if hashlib.sha256(whole[32:]).digest() != whole[:32]:
+        problem = "its checksum does not fit its content"
+        raise damaged(path, problem, "Delete it: the run then starts again from its first epoch.")
+    return torch.load(io.BytesIO(whole[32:]), map_location=device, weights_only=True)
