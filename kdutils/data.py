@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ import torchvision
 from sklearn.datasets import load_digits
 
 from . import bayes10, views
+from .registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("mnist", "cifar10", "cifar100", "digits", "bayes10")
@@ -173,6 +175,22 @@ def _load_bayes10() -> Dataset:
     # of 4,000 images, written down so that no run depends on a sum
     mean, std = (0.515, 0.476, 0.490), (0.152, 0.144, 0.158)
     return Dataset("bayes10", tuple(bayes10.CLASSES), *parts, mean, std)
+
+
+REGISTERED = Registry("dataset", NAMES.__contains__)
+
+
+def register(name: str, load: Callable[[], Dataset], replace: bool = False) -> Callable:
+    return REGISTERED.register(name, load, replace)
+
+
+def check(name: str) -> None:
+    """ValueError for a name that is no data set's."""
+    if name not in NAMES and name not in REGISTERED:
+        raise ValueError(
+            f"dataset = {name!r} is not a data set of the course, {list(NAMES)}, and none that is "
+            f"registered, {list(REGISTERED.things)}. Your own: data.register(name, load)."
+        )
 
 
 @lru_cache(maxsize=4)

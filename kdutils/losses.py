@@ -1,12 +1,20 @@
 """What a student is asked to match: pure functions of tensors.
 
-In: logits [B, classes], probabilities or labels. Out: a scalar, the mean over the batch.
+In: logits [B, classes], probabilities or labels. Out: a scalar, the mean over the batch. A recipe
+names its loss; a reader's own enters by `register`.
 """
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from .recipes import Recipe
 
 NO_LABEL = -100  # in place of a label that is withheld
 
@@ -102,3 +110,48 @@ def smoothed_targets(labels: torch.Tensor, classes: int, smoothing: float) -> to
     if not 0 <= smoothing < 1:
         raise ValueError(f"label_smoothing = {smoothing!r} must lie in [0, 1).")
     return F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+
+
+def distil(
+    z: torch.Tensor, t: torch.Tensor | None, y: torch.Tensor, recipe: "Recipe"
+) -> torch.Tensor:
+    """Cross-entropy with (smoothed) labels where there is no teacher, else `kd_loss`."""
+    if t is None:
+        return soft_cross_entropy(z, smoothed_targets(y, z.shape[1], recipe.label_smoothing))
+    labels = y if recipe.alpha < 1 else None
+    return kd_loss(z, t, labels, recipe.temperature, recipe.alpha, recipe.soft_scale)
+
+
+def pseudo_labels(
+    z: torch.Tensor, t: torch.Tensor, y: torch.Tensor, recipe: "Recipe"
+) -> torch.Tensor:
+    """The teacher's first choice as a hard label in place of its soft targets (Lee 2013)."""
+    loss = recipe.alpha * recipe.soft_scale * F.cross_entropy(z, t.argmax(dim=1))
+    if recipe.alpha < 1:
+        hard = F.cross_entropy(z, y, ignore_index=NO_LABEL, reduction="none")
+        loss = loss + (1 - recipe.alpha) * hard.mean()
+    return loss
+
+
+NAMES = {"kd": distil, "pseudo-labels": pseudo_labels}
+REGISTERED = Registry("loss", NAMES.__contains__)
+
+
+def register(name: str, loss: Callable, replace: bool = False) -> Callable:
+    """Let recipes name a reader's own loss; returns it.
+
+    loss: called as loss(z, t, y, recipe) with the student's logits float32 [B, classes], the
+    teacher's (None without a teacher), labels int64 [B] (NO_LABEL where withheld) and the recipe;
+    it returns a scalar tensor. Raises ValueError as `Registry.register` does.
+    """
+    return REGISTERED.register(name, loss, replace)
+
+
+def of(name: str) -> Callable:
+    """The loss that a recipe names, called as `register` says; ValueError for an unknown name."""
+    if name not in NAMES and name not in REGISTERED:
+        raise ValueError(
+            f"loss = {name!r} is no loss of the course, {list(NAMES)}, and none that is "
+            f"registered, {list(REGISTERED.things)}. Your own: losses.register(name, function)."
+        )
+    return NAMES.get(name) or REGISTERED.get(name)

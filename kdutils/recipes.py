@@ -1,19 +1,73 @@
 """The recipe: everything that decides one training run, as a frozen value.
 
-In: fields. Out: a checked `Recipe` with an id. The recipes of the course stand in `course`.
+In: fields. Out: a checked `Recipe` with an id. What a chapter runs stands in its experiments.
 """
 
 import hashlib
 import json
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from typing import Literal, Union
+from typing import Any, Literal, NamedTuple, Union
 
-from . import losses, models, views
+from . import data, losses, models, views
+from .registry import UNKNOWN
 
-STORED_VIEWS_SEED = 990_000  # no seed reaches it: they end at 9,999, streams count by 10,000
+MAX_SEED, MAX_STREAM = 9_999, 97
+STORED_VIEWS_SEED = 990_000  # above every seed + 10,000 * stream
 Teacher = Union["Recipe", tuple["Recipe", ...], Literal["posterior"], None]
+
+
+class Range(NamedTuple):
+    """Which values a field may have: a test, and the same in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def _whole(least: int, most: float = math.inf, or_none: bool = False) -> Range:
+    def holds(value: object) -> bool:
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        return (value is None and or_none) or (whole and least <= value <= most)
+
+    bounds = f"at least {least}" if most == math.inf else f"from {least} to {most}"
+    return Range(holds, ("None or " if or_none else "") + f"a whole number, {bounds}")
+
+
+def _number(holds: Callable[[float], bool], words: str) -> Range:
+    return Range(
+        lambda value: isinstance(value, Real) and math.isfinite(value) and holds(value),
+        f"a finite number {words}",
+    )
+
+
+def _choice(*allowed: object) -> Range:
+    return Range(lambda value: value in allowed, f"one of {list(allowed)}")
+
+
+_RANGES = {
+    "train_on": _choice("train", "all"),
+    "views": _choice(*views.KINDS),
+    "optimizer": _choice("sgd", "nesterov", "adam", "adamw"),
+    "schedule": _choice("constant", "one-cycle", "cosine"),
+    "teacher_order": _choice("matched", "permuted", "reshuffled", "within-class"),
+    "bits": _choice(16, 8),
+    "watch_test": _choice(False, True),
+    "precision": _choice("float32", "bfloat16"),
+    "epochs": _whole(1),
+    "batch_size": _whole(1),
+    "seed": _whole(0, MAX_SEED),
+    "view_stream": _whole(0, MAX_STREAM),
+    "n_views": _whole(0),
+    "n_train": _whole(1, or_none=True),
+    "n_labels": _whole(1, or_none=True),
+    "lr": _number(lambda value: value > 0, "above 0"),
+    "soft_scale": _number(lambda value: value > 0, "above 0"),
+    "weight_decay": _number(lambda value: value >= 0, "from 0"),
+    "momentum": _number(lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "label_smoothing": _number(lambda value: 0 <= value < 1, "from 0 to below 1"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +81,16 @@ class Recipe:
     teacher speaks about views it was not fitted to. schedule: "constant", "one-cycle", "cosine".
     teacher: a recipe, a tuple of them (fixed at every seed; logits averaged), "posterior" (the
     exact p(y|x) of bayes10), or None for hard labels. temperature, alpha, soft_scale: as
-    `losses.kd_loss` takes them; alpha = 1 uses no label. teacher_order: "matched", or "permuted"
-    (the control: every image gets the logits of another), or "reshuffled" (of yet another in every
-    epoch: what a batch number finds in answers that were stored in another order). n_views: 0 for a
-    new view every epoch; V for V views used in turn, the same ones at every seed, so that what a
-    teacher says about them is stored once, in `bits` bits (16 or 8). n_labels: only the first so
-    many images have a label, the others the teacher's answer alone. watch_test: look at the test
-    images after every epoch, which an honest run never does. Raises ValueError, naming the field,
-    its value and what is allowed.
+    `losses.kd_loss` takes them; alpha = 1 uses no label. teacher_order: whose answers an image
+    gets: its own ("matched"); another image's, the same in every epoch ("permuted") or a new one
+    in each ("reshuffled"); those of another image of its class, a new one in each epoch
+    ("within-class"). n_views: 0 for a new view every epoch; V for V views used in turn, the same
+    ones at every seed, so that what a teacher says about them is stored once, in `bits` bits (16
+    or 8). n_labels: only the first so many images have a label, the others the teacher's answer
+    alone. watch_test: look at the test images after every epoch, which an honest run never does.
+    loss: a name that `losses.of` knows. registered: (field, name, hash of the source) of each name
+    that a reader registered, found by itself. Raises ValueError, naming the field, its value and
+    what is allowed.
     """
 
     dataset: str
@@ -64,55 +120,53 @@ class Recipe:
     bits: int = 16
     n_labels: int | None = None
     watch_test: bool = False
+    loss: str = "kd"
+    registered: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        choices = {
-            "dataset": ("mnist", "cifar10", "cifar100", "digits", "bayes10"),
-            "train_on": ("train", "all"),
-            "views": tuple(views.KINDS),
-            "optimizer": ("sgd", "nesterov", "adam", "adamw"),
-            "schedule": ("constant", "one-cycle", "cosine"),
-            "teacher_order": ("matched", "permuted", "reshuffled"),
-            "bits": (16, 8),
-            "watch_test": (False, True),
-            "precision": ("float32", "bfloat16"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise self._wrong(name, f"one of {list(allowed)}")
-        least_of = {"epochs": 1, "batch_size": 1, "seed": 0, "view_stream": 0, "n_views": 0}
-        for name, least in least_of.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise self._wrong(name, f"a whole number, at least {least}")
-        for name in ("n_train", "n_labels"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value > 0):
-                raise self._wrong(name, "None or a whole number, at least 1")
-        bounds = {
-            "lr": (0, math.inf), "weight_decay": (-1e-30, math.inf), "soft_scale": (0, math.inf),
-            "momentum": (-1e-30, 1), "label_smoothing": (-1e-30, 1),
-        }  # fmt: skip
-        for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not low < value < high:
-                raise self._wrong(name, f"a number above {max(low, 0)} (0 where it makes sense)")
+        for name, allowed in _RANGES.items():
+            if not allowed.holds(getattr(self, name)):
+                raise self._wrong(name, allowed.words)
         losses.check_temperature(self.temperature)
         losses.check_alpha(self.alpha)
-        models.check(self.model, self.dropout)
-        if self.teacher == "posterior" and self.dataset != "bayes10":
-            raise self._wrong("teacher", "a recipe: only bayes10 has a known posterior")
+        object.__setattr__(self, "registered", tuple(self._sources()))
         if isinstance(self.teacher, str) and self.teacher != "posterior":
             raise self._wrong("teacher", "None, a Recipe, a tuple of them, or 'posterior'")
+        if self.teacher == "posterior" and self.dataset != "bayes10":
+            raise self._wrong("teacher", "a recipe: only bayes10 has a known posterior")
         if self.n_labels is not None and self.teacher is None:
             raise self._wrong("n_labels", "None where there is no teacher: use n_train")
         if self.n_views and self.teacher == "posterior":
             raise self._wrong("n_views", "0 where the posterior teaches: it is not stored")
         if self.teacher is not None and self.label_smoothing:
             raise self._wrong("label_smoothing", "0 where there is a teacher")
+        if self.teacher is None and self.loss == "pseudo-labels":
+            raise self._wrong("loss", "another one where there is no teacher to guess the labels")
 
     def _wrong(self, name: str, allowed: str) -> ValueError:
         return ValueError(f"{name} = {getattr(self, name)!r} must be {allowed}.")
+
+    def _sources(self) -> Iterator[tuple[str, str, str]]:
+        """What `registered` holds. A saved hash stands for a name that this process lacks."""
+        saved = {tuple(entry[:2]): entry[2] for entry in self.registered}
+        for field, known, check in (
+            ("dataset", data.REGISTERED, lambda: data.check(self.dataset)),
+            ("model", models.REGISTERED, lambda: models.check(self.model, self.dropout)),
+            ("loss", losses.REGISTERED, lambda: losses.of(self.loss)),
+        ):
+            name = getattr(self, field)
+            if name not in known and (field, name) in saved:
+                yield field, name, saved[field, name]
+                continue
+            check()
+            if name in known:
+                yield field, name, known.source(name)
+
+    @property
+    def recognisable(self) -> bool:
+        """Whether its id will be the same in another process: no source of its is unknown."""
+        own = not any(source.startswith(UNKNOWN) for _, _, source in self.registered)
+        return own and all(teacher.recognisable for teacher in self.teachers)
 
     @property
     def needs_teacher(self) -> bool:
@@ -148,12 +202,14 @@ class Recipe:
                 value = value.as_dict()
             elif f.name == "teacher" and isinstance(value, tuple):
                 value = [teacher.as_dict() for teacher in value]
+            elif f.name == "registered":
+                value = [list(entry) for entry in value]
             out[f.name] = list(value) if isinstance(value, tuple) else value
         return out
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Recipe":
-        """The recipe that `as_dict` wrote."""
+        """The recipe that `as_dict` wrote, also where a registered name is unknown here."""
         saved = dict(saved)
         for name in ("dropout", "without_classes"):
             if name in saved:
@@ -172,7 +228,8 @@ class Recipe:
         elif self.teacher == "posterior":
             learns = f"posterior-T{self.temperature:g}"
         else:
-            learns = f"kd-T{self.temperature:g}-a{self.alpha:g}"
+            loss = self.loss if self.loss in losses.REGISTERED else "kd"
+            learns = f"{loss}-T{self.temperature:g}-a{self.alpha:g}"
         return f"{self.dataset}-{self.model}-{self.views}-{learns}-s{self.seed}"
 
     @property

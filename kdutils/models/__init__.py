@@ -5,6 +5,7 @@ normalised float images [B, C, H, W] to logits [B, classes].
 """
 
 import copy
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..registry import Registry
 from .cnn import CNN5
 from .densenet import DenseNet
 from .fastnet import FastNet
@@ -174,6 +176,13 @@ def build(
     net = FAMILIES[family].build(in_shape, numbers, classes, dropout)
     net.channels_last = net.channels_last and not any(map(_too_narrow, net.modules()))
     return net
+
+
+REGISTERED = Registry("model", lambda name: False)
+
+
+def register(name: str, make: Callable, replace: bool = False) -> Callable:
+    return REGISTERED.register(name, make, replace)
 
 
 def _too_narrow(module: nn.Module) -> bool:
