@@ -1,4 +1,4 @@
-"""Chapter 02: four teachers on MNIST, and what two of them teach."""
+"""Chapter 02: teachers on MNIST that differ in views and smoothing, and what two of them teach."""
 
 from functools import partial
 
@@ -8,13 +8,6 @@ from kdutils.recipes import Recipe
 from .mnist import mnist_student, mnist_teacher
 
 TITLE = "Training teachers"
-
-# a look at ResNet-18, no teacher: narrow, on the first images of bayes10
-BUDGET = {
-    "smoke": {"model": "resnet18-w4", "n_train": 500, "epochs": 2},
-    "laptop": {"model": "resnet18-w16", "n_train": 2_000, "epochs": 8},
-    "paper": {"model": "resnet18-w64", "n_train": 10_000, "epochs": 30},
-}
 
 HINTON = "Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 3 (jitter of 2 pixels, dropout)"
 LIKELIHOOD = {"test_nll": None, "test_ece": None}
@@ -39,23 +32,4 @@ def arms(p: Profile) -> list[Arm]:
         teacher("elastic views, label smoothing", smooth, ours),
         taught("student of the teacher on elastic views", learn(good), ours),
         taught("student of the smoothing teacher", learn(smooth), ours),
-        Arm(
-            "A short run of ResNet-18",
-            "ResNet-18, narrow",
-            resnet18(p),
-            {"test_accuracy": None} | LIKELIHOOD,
-            keep_logits=True,
-        ),
     ]
-
-
-def resnet18(p: Profile) -> Recipe:
-    """ResNet-18 at the profile's width: a look, not a teacher."""
-    return Recipe(
-        dataset="bayes10",
-        batch_size=50,
-        lr=0.05,
-        optimizer="sgd",
-        weight_decay=5e-4,
-        **BUDGET[p.name],
-    )
