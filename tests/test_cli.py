@@ -1,4 +1,4 @@
-"""The command line, the pairs of notebook files and the Makefile in front of them."""
+"""The command line, and the Makefile in front of it."""
 
 import json
 import os
@@ -6,32 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-import jupytext
-import nbformat
+import click
 import pytest
-from nbformat.v4 import new_output
 
-from kdutils import pairs, series
-from kdutils.__main__ import main
-
-ROOT = Path(__file__).resolve().parent.parent
-
-SOURCE = """# %% [markdown]
-# # A question
-#
-# Some text.
-
-# %% tags=["parameters"]
-PROFILE = "laptop"
-
-# %%
-print("one")
-
-# %%
-print("two")
-"""
+from kdutils import ROOT
+from kdutils.__main__ import cli, main
 
 
 def _kdutils(*arguments):
@@ -41,16 +21,13 @@ def _kdutils(*arguments):
 
 
 def test_help_names_every_command_and_each_shows_examples(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["--help"])
-    assert stop.value.code == 0
-    commands = ("report", "test", "lab", "results", "run", "publish", "sync")
+    assert main(["--help"]) == 0
     text = capsys.readouterr().out
+    commands = "report test lab results run publish sync readme bench student damage".split()
+    assert sorted(commands) == sorted(cli.commands)
     for command in commands:
-        assert re.search(rf"^    {command}\b", text, re.M)
-        with pytest.raises(SystemExit) as stop:
-            main([command, "--help"])
-        assert stop.value.code == 0
+        assert re.search(rf"^  {command}\b", text, re.M)
+        assert main([command, "--help"]) == 0
         assert f"python -m kdutils {command}" in capsys.readouterr().out.split("examples:")[1]
 
 
@@ -63,7 +40,10 @@ def test_help_names_every_command_and_each_shows_examples(capsys):
         (["run", "01", "--profile", "huge"], "'huge'"),
         (["run", "77"], "'77'"),
         (["run", "01", "--profile", "smoke", "--jobs", "0"], "jobs"),
+        (["run", "01", "--profile", "smoke", "--minutes", "0"], "minutes"),
+        (["publish", "77"], "'77'"),
         (["results", "77"], "'77'"),
+        (["report", "--out", "README.md"], "README.md is a file"),
     ],
 )
 def test_what_cannot_be_done_is_one_message_and_status_2(arguments, message, capsys):
@@ -78,89 +58,75 @@ def test_an_unknown_notebook_is_answered_with_those_that_exist(capsys):
     assert re.search(r"'77'.*01 .*02 .*03 ", capsys.readouterr().err)
 
 
-def test_an_unknown_option_is_refused():
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["report", "--prfile", "smoke"], "--prfile"),
+        (["run", "01", "--job", "2"], "--job"),  # an abbreviation
+        (["results", "01", "02"], "02"),
+        (["sync", "--from", "pyx"], "pyx"),
+        (["run", "--jobs", "two"], "two"),
+        (["nosuch"], "nosuch"),
+    ],
+)
+def test_what_the_command_line_does_not_know_is_named_and_refused(arguments, named, capsys):
+    assert main(arguments) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_one_process_from_the_shell_ends_with_the_same_status():
     result = _kdutils("report", "--prfile", "smoke")
     assert result.returncode == 2 and "--prfile" in result.stderr
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    """A command `raise` that raises what it is given."""
+
+    def add(error):
+        def callback():
+            raise error
+
+        monkeypatch.setitem(cli.commands, "raise", click.Command("raise", callback=callback))
+
+    return add
+
+
+def test_a_fault_shows_its_trace_and_an_error_for_the_reader_on_request(raising):
+    raising(ZeroDivisionError("a fault of ours"))
+    with pytest.raises(ZeroDivisionError):
+        main(["raise"])
+    raising(ValueError("said to the reader"))
+    assert main(["raise"]) == 2
+    with pytest.raises(ValueError, match="said to the reader"):
+        main(["--traceback", "raise"])
+
+
+def test_a_stopped_command_says_so_and_ends_with_130(raising, capsys):
+    raising(KeyboardInterrupt())
+    assert main(["raise"]) == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
+
+
+def test_several_numbers_may_follow_only(monkeypatch):
+    from kdutils.site import report
+
+    asked = []
+    monkeypatch.setattr(report, "build", lambda values, only, **rest: asked.append(only) or 0)
+    for arguments in (["--only", "01", "02"], ["01", "02"], ["--only", "01", "--only", "02"]):
+        assert main(["report", *arguments]) == 0
+    assert asked == [["01", "02"]] * 3
 
 
 def test_results_are_a_list_of_objects_with_the_agreed_keys(capsys):
     assert main(["results", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     keys = "notebook dataset arm metric published mean ci95 n profile device recorded".split()
-    for row in rows:
-        assert list(row) == keys
+    assert {row["notebook"] for row in rows} >= {"01", "03", "04"}
+    assert all(list(row) == keys for row in rows)
     assert main(["results"]) == 0
     text = capsys.readouterr().out
     assert all(row["arm"] in text for row in rows)
-
-
-def _pair(folder):
-    (folder / "01_a.py").write_text(SOURCE)
-    pairs.sync(folder)
-    nb = nbformat.read(folder / "01_a.ipynb", as_version=4)
-    for count, cell in enumerate((c for c in nb.cells if c.cell_type == "code"), 1):
-        cell.execution_count = count
-        cell.outputs = [new_output("stream", text=f"output {count}\n")] if count > 1 else []
-    nbformat.write(nb, folder / "01_a.ipynb")
-    return nb
-
-
-def _outputs(folder):
-    nb = nbformat.read(folder / "01_a.ipynb", as_version=4)
-    nbformat.validate(nb)
-    return {c.source: [o.text for o in c.outputs] for c in nb.cells if c.cell_type == "code"}
-
-
-def test_sync_keeps_outputs_of_unchanged_cells_and_drops_those_of_changed_ones(tmp_path):
-    before = _pair(tmp_path)
-    changed = SOURCE.replace('print("one")', 'print("uno")').replace("Some text", "More text")
-    (tmp_path / "01_a.py").write_text(changed + '\n# %%\nprint("three")\n')
-    notes = pairs.sync(tmp_path, source="py")
-    assert len(notes) == 3 and all("01_a.ipynb: cell" in note for note in notes)
-    assert _outputs(tmp_path) == {
-        'PROFILE = "laptop"': [],
-        'print("uno")': [],
-        'print("two")': ["output 3\n"],
-        'print("three")': [],
-    }
-    after = nbformat.read(tmp_path / "01_a.ipynb", as_version=4)
-    assert after.cells[3].id == before.cells[3].id
-    assert after.cells[1].metadata.tags == ["parameters"]
-
-
-def test_a_second_sync_changes_nothing(tmp_path):
-    _pair(tmp_path)
-    pairs.sync(tmp_path, source="py")
-    first = (tmp_path / "01_a.ipynb").read_bytes()
-    assert pairs.sync(tmp_path) == [] == pairs.sync(tmp_path, check_only=True)
-    assert (tmp_path / "01_a.ipynb").read_bytes() == first
-
-
-def test_sync_does_not_overwrite_newer_edits_in_the_notebook_unasked(tmp_path):
-    nb = _pair(tmp_path)
-    nb.cells[2].source = 'print("edited in Jupyter")'
-    nbformat.write(nb, tmp_path / "01_a.ipynb")
-    os.utime(tmp_path / "01_a.py", (1, 1))
-    with pytest.raises(ValueError, match="--from ipynb"):
-        pairs.sync(tmp_path)
-    pairs.sync(tmp_path, source="ipynb")
-    assert 'print("edited in Jupyter")' in (tmp_path / "01_a.py").read_text()
-    assert jupytext.read(tmp_path / "01_a.py").cells[1].metadata["tags"] == ["parameters"]
-    assert not [n for n in pairs.sync(tmp_path, check_only=True) if "cell" in n]
-
-
-def test_sync_takes_over_the_outputs_of_a_report(tmp_path):
-    _pair(tmp_path)
-    out = tmp_path / "out"
-    values = {"PROFILE": "smoke"}
-    with series.this_interpreter():
-        assert series.execute(series.find(tmp_path)[0], out / "01_a.ipynb", values) is None
-    pairs.sync(tmp_path, outputs=out)
-    outputs = _outputs(tmp_path)
-    assert outputs['print("one")'] == ["one\n"] and outputs['print("two")'] == ["two\n"]
-    assert 'PROFILE = "smoke"' not in "".join(outputs)
-    text = (tmp_path / "01_a.ipynb").read_text()
-    assert "papermill" not in text and str(tmp_path) not in text
 
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
@@ -187,6 +153,8 @@ def _make(*arguments):
         (["results", "NN=03"], "results 03"),
         (["run", "NN=03", "PROFILE=paper"], "run 03 --profile paper"),
         (["run", "NN=03", "JOBS=2"], "run 03 --jobs 2"),
+        (["run", "MINUTES=60"], "run --minutes 60"),
+        (["student"], "student"),
     ],
 )
 def test_make_calls_the_command_of_the_same_name(arguments, command):

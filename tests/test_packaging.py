@@ -2,10 +2,12 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,8 +17,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import kdutils
+from kdutils import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 WANTED = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["dependencies"])}
@@ -27,10 +29,11 @@ SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 IMPORTED_AS = {"scikit-learn": "sklearn", "ipython": "IPython", "pyyaml": "yaml"}
 # Used as programs or plugins: where, instead of an import.
 CALLED_IN = {
-    "jupyterlab": ("kdutils/__main__.py", "jupyterlab"),
-    "ruff": ("kdutils/checks.py", '"ruff"'),
-    "nbval": ("kdutils/checks.py", "--nbval"),
-    "pytest-xdist": ("kdutils/checks.py", "--dist"),
+    "jupyterlab": ("kdutils/site/series.py", "jupyterlab"),
+    "ipykernel": ("kdutils/site/series.py", 'kernel_name="python3"'),
+    "ruff": ("tests/test_packaging.py", '"ruff"'),
+    "nbval": ("kdutils/site/checks.py", "--nbval"),
+    "pytest-xdist": ("kdutils/site/checks.py", "--dist"),
 }
 
 
@@ -125,7 +128,7 @@ def _imports():
 
 
 def test_whatever_is_imported_is_asked_for():
-    ours = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"kdutils"}
+    ours = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"kdutils", "experiments"}
     known = {IMPORTED_AS.get(name, name) for name in WANTED} | set(sys.stdlib_module_names) | ours
     assert {n: str(p) for n, p in _imports().items() if n not in known} == {}
 
@@ -151,6 +154,27 @@ def test_both_licences_are_there():
     assert "https://creativecommons.org/licenses/by/4.0/" in (ROOT / "LICENSE-text").read_text()
 
 
-def test_the_report_template_travels_with_the_package():
-    template = Path(kdutils.__file__).parent / "report_template"
-    assert {"conf.json", "index.html.j2", "style.css"} <= {p.name for p in template.iterdir()}
+def test_a_built_package_holds_the_files_that_the_site_reads(tmp_path):
+    """In a wheel, not in this checkout, which an editable install would show instead."""
+    for name in ("kdutils", "pyproject.toml", "README.md", "LICENSE", "LICENSE-text"):
+        path, ignored = ROOT / name, shutil.ignore_patterns("__pycache__")
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, tmp_path / name, **({"ignore": ignored} if path.is_dir() else {}))
+    code = "from setuptools import build_meta; print(build_meta.build_wheel('.'))"
+    command = [sys.executable, "-c", code]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    wheel = tmp_path / built.stdout.split()[-1]
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "kdutils").rglob("*.*")
+        if path.suffix not in (".py", ".pyc")
+    }
+    assert wanted and wanted <= held, f"not in package-data: {sorted(wanted - held)}"
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]])
+def test_ruff_finds_nothing(arguments):
+    command = [sys.executable, "-m", "ruff", *arguments, "."]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout

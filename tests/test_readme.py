@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from kdutils import readme
+from kdutils import ROOT
+from kdutils.site import readme
 
 
 def test_the_readme_says_what_the_records_say():
@@ -16,12 +17,12 @@ def test_every_file_that_the_readme_names_exists():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     assert len(links) >= 4
     for link in links:
-        assert (readme.ROOT / link).exists(), link
+        assert (ROOT / link).exists(), link
 
 
 def test_every_make_target_that_the_readme_names_exists():
     text = readme.README.read_text(encoding="utf-8")
-    makefile = (readme.ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"^make (\w+)", text, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 

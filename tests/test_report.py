@@ -8,10 +8,13 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from papermill.exceptions import PapermillExecutionError
 
-from kdutils import figures, pages, report, series
+from kdutils import figures
+from kdutils.site import pages, report, series
 
 PARAMETERS = 'PROFILE = "laptop"\nSEEDS = None  # the profile\'s own\nTEMPERATURES = [1, 2]'
 
@@ -45,7 +48,9 @@ ax.plot([0, 1], [0, 1])
 figures.show(fig, alt="A straight line that rises from nought to one & <more>")"""
 
 NOISE = """import sys
-print("\\r 50%|#####     | 1/2 [00:01<00:01]\\r100%|##########| 2/2 [00:02<00:00]", file=sys.stderr)
+from tqdm import tqdm
+for _ in tqdm(range(3)):
+    pass
 print("careful: a warning", file=sys.stderr)
 print("interpreter", sys.executable)"""
 
@@ -207,7 +212,7 @@ def test_every_heading_has_an_anchor_of_its_own_and_stands_in_the_contents(site)
     assert re.findall(r'<li class="level-2"><a href="#([^"]+)"', page) == ids[1:]
 
 
-def test_progress_bars_are_dropped_and_warnings_stay(site):
+def test_progress_bars_do_not_show_and_warnings_stay(site):
     nb = nbformat.read(site["out"] / "01_works.ipynb", as_version=4)
     streams = [o for c in nb.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
     assert [o.text for o in streams] == ["careful: a warning\n"]
@@ -323,6 +328,33 @@ def test_a_saved_figure_has_the_same_bytes_each_time(tmp_path, monkeypatch):
             plt.close(fig)
             made.append((path.read_bytes(), path.with_suffix(".png").read_bytes()))
     assert made[0] == made[1]
+
+
+def test_a_file_in_the_place_of_the_report_is_refused_and_kept(site, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(ValueError, match="out is a file"):
+        report.build({}, folder=site["folder"], out=tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_papermill_alone_is_refused_a_parameter_that_the_chapter_does_not_have(tmp_path):
+    """As in `papermill 01.ipynb out.ipynb -p WRONG 1`, where papermill itself only warns."""
+    source = (
+        'lab = Lab("01", PROFILE, SEEDS, TRAIN)',
+        "PROFILE = 'smoke'\nSEEDS = [0]\nTRAIN = False",
+    )
+    _write(
+        tmp_path,
+        "01_a.ipynb",
+        new_code_cell(source[1], metadata={"tags": ["parameters"]}),
+        new_code_cell(f"from kdutils.experiments import Lab\n{source[0]}"),
+    )
+    path, kernel = str(tmp_path / "01_a.ipynb"), {"kernel_name": "python3", "progress_bar": False}
+    with series.this_interpreter(), pytest.raises(PapermillExecutionError) as stopped:
+        papermill.execute_notebook(path, path, parameters={"WRONG": 1, "SEEDS": [1]}, **kernel)
+    assert stopped.value.ename == "ValueError"
+    said = stopped.value.evalue
+    assert "WRONG" in said and all(name in said for name in ("PROFILE", "SEEDS", "TRAIN"))
 
 
 def test_lines_differ_without_colour():

@@ -18,6 +18,7 @@ from kdutils.store import atomic
 
 FORMAT = "py:percent"
 CONFIG = load_jupytext_configuration_file(str(FOLDER / "jupytext.toml"))
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 FOLDED = {"hide-input", "your-turn"}  # tags of cells that JupyterLab shows folded
 # As committed: JupyterLab saves a parameter that a reader turned, without being asked.
 DEFAULTS = {"PROFILE": "laptop", "SEEDS": None, "TRAIN": False}
@@ -49,6 +50,7 @@ def sync(
         else:
             new = jupytext.read(text, fmt=FORMAT, config=CONFIG)
             new = combine_inputs_with_outputs(new, old, FORMAT) if old else new
+        new.metadata.setdefault("kernelspec", KERNELSPEC)
         differs = [f"{saved.name}: {difference}" for difference in _differences(new, old)]
         newer = old is not None and saved.stat().st_mtime > text.stat().st_mtime + 1
         if differs and newer and source is None and not check:

@@ -128,11 +128,12 @@ def this_interpreter() -> Iterator[None]:
     The reader's kernels and IPython profile stay out, for they may change outputs, and progress
     bars stay off, for nobody watches them.
     """
-    before = dict(os.environ)
+    before, profile = dict(os.environ), BUILD / "ipython"
+    profile.mkdir(parents=True, exist_ok=True)
     os.environ.pop("JUPYTER_PATH", None)  # it would go before the environment's own kernel
     os.environ |= {
         "JUPYTER_PREFER_ENV_PATH": "1",
-        "IPYTHONDIR": str(BUILD / "ipython"),
+        "IPYTHONDIR": str(profile),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # debugpy's warning about frozen modules
         "TQDM_DISABLE": "1",
     }
@@ -143,19 +144,19 @@ def this_interpreter() -> Iterator[None]:
         os.environ |= before
 
 
-def lab(arguments: Sequence[str]) -> int:
+def lab(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Open JupyterLab on the first chapter, with these arguments of its own; its exit status.
 
     The root is the repository, so that data/ and figures/ can be seen. `labconfig/` beside this
     file answers JupyterLab's question about news.
     """
-    first = find()[0].path.relative_to(ROOT).as_posix()
+    first = find(root / "notebooks")[0].path.relative_to(root).as_posix()
     paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     environment = os.environ | {
         "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command += [f"--LabApp.default_url=/lab/tree/{first}", *arguments]
     try:
         return subprocess.run(command, env=environment).returncode
