@@ -1,4 +1,4 @@
-"""The networks of the course: `build(name, ...)` gives one by its name.
+"""The networks of the course: `build(name, ...)` gives one by its name; a reader's own join them.
 
 In: a name, the image shape, the number of classes, dropout. Out: a `torch.nn.Module` that maps
 normalised float images [B, C, H, W] to logits [B, classes].
@@ -8,6 +8,7 @@ import copy
 import inspect
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,148 +16,110 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..registry import Registry
-from .cnn import CNN5
-from .densenet import DenseNet
+from . import plain, residual
 from .fastnet import FastNet
-from .mlp import MLP
-from .preresnet import PreResNet
-from .resnet import ResNet, SmallResNet
-from .resnext import ResNeXt
-from .seed003 import Seed003Student, Seed003Teacher
-from .wrn import WideResNet
 
 
 class Family(NamedTuple):
     """Networks that differ in the numbers of their names.
 
-    pattern: the names, one regular-expression group a number ('N' stands for a number above 0).
-    build: called with (in_shape, numbers, classes, dropout). there_are: names to show in an error.
-    width: the number that an omitted '-w<width>' stands for. depths: the values that the first
-    number may have, where it is a depth. dropout: where it can be had, of (inputs, hidden).
+    make: called with (in_shape, classes, *numbers), and `dropout` where it can be had, of (inputs,
+    hidden). pattern: what follows the family in a name ('N': a number). example: names for an
+    error. width: what an omitted '-w<width>' means. depths: what the first number may be.
     """
 
+    make: Callable[..., nn.Module]
     pattern: str
-    build: Callable[..., nn.Module]
-    there_are: str
+    example: str
     width: int = 0
     depths: Sequence[int] = ()
     dropout: tuple[bool, bool] = (False, False)
 
 
+_W = "(?:-w(N))?"
+_HIDDEN, _BY_SIX, _BY_NINE = (False, True), range(10, 1001, 6), range(11, 1002, 9)
+_SMALL = (8, 14, 20, 26, 32, 44, 56, 110)  # not 50: that is another network's name
+_RESNET18, _RESNET34 = (
+    partial(residual.resnet, counts=counts) for counts in ([2, 2, 2, 2], [3, 4, 6, 3])
+)
+_PRERESNET = "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'"
+_RESNEXT = "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)"
+_WRN = "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'"
+_DENSENET = "'densenet-100-12' (depth, growth)"
 FAMILIES = {
-    "mlp": Family(
-        r"mlp((?:-N)+)",
-        lambda shape, hidden, classes, dropout: MLP(shape, hidden, classes, dropout),
-        "'mlp-800-800' (any hidden widths)",
-        dropout=(True, True),
-    ),
-    "cnn5": Family(
-        r"cnn5(?:-w(N))?",
-        lambda shape, n, classes, dropout: CNN5(shape, n[0], classes, dropout[1]),
-        "'cnn5', 'cnn5-w8'",
-        width=32,
-        dropout=(False, True),
-    ),
-    "resnet18": Family(
-        r"resnet18(?:-w(N))?",
-        lambda shape, n, classes, _: ResNet(shape, [2, 2, 2, 2], n[0], classes),
-        "'resnet18', 'resnet18-w16'",
-        width=64,
-    ),
-    "resnet34": Family(
-        r"resnet34(?:-w(N))?",
-        lambda shape, n, classes, _: ResNet(shape, [3, 4, 6, 3], n[0], classes),
-        "'resnet34'",
-        width=64,
-    ),
-    "resnet": Family(
-        r"resnet(N)(?:-w(N))?",
-        lambda shape, n, classes, _: SmallResNet(shape, n[0], n[1], classes),
-        "'resnet8', 'resnet20-w32'",
-        width=16,
-        depths=(8, 14, 20, 26, 32, 44, 56, 110),  # not 50: that is another network's name
-    ),
-    "fastnet": Family(
-        r"fastnet(?:-w(N))?",
-        lambda shape, n, classes, _: FastNet(shape, n[0], classes),
-        "'fastnet', 'fastnet-w32'",
-        width=64,
-    ),
-    "wrn": Family(
-        r"wrn-(N)-(N)(?:-w(N))?",
-        lambda shape, n, classes, dropout: WideResNet(shape, *n, classes, dropout[1]),
-        "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'",
-        width=16,
-        depths=range(10, 1001, 6),
-        dropout=(False, True),
-    ),
-    "preresnet": Family(
-        r"preresnet-(N)(?:-w(N))?",
-        lambda shape, n, classes, _: PreResNet(shape, *n, classes),
-        "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'",
-        width=16,
-        depths=range(11, 1002, 9),
-    ),
-    "densenet": Family(
-        r"densenet-(N)-(N)",
-        lambda shape, n, classes, _: DenseNet(shape, n[0], n[1], classes),
-        "'densenet-100-12' (depth, growth)",
-        depths=range(10, 1001, 6),
-    ),
-    "resnext": Family(
-        r"resnext-(N)-(N)x(N)(?:-w(N))?",
-        lambda shape, n, classes, _: ResNeXt(shape, *n, classes),
-        "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)",
-        width=64,
-        depths=range(11, 1002, 9),
-    ),
-    "seed003-teacher": Family(
-        r"seed003-teacher",
-        lambda shape, _, classes, __: Seed003Teacher(shape, classes),
-        "'seed003-teacher'",
-    ),
-    "seed003-student": Family(
-        r"seed003-student",
-        lambda shape, _, classes, __: Seed003Student(shape, classes),
-        "'seed003-student' (its dropout is built in)",
-    ),
+    "mlp": Family(plain.mlp, "((?:-N)+)", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
+    "cnn5": Family(plain.cnn5, _W, "'cnn5', 'cnn5-w8'", 32, (), _HIDDEN),
+    "resnet18": Family(_RESNET18, _W, "'resnet18', 'resnet18-w16'", 64),
+    "resnet34": Family(_RESNET34, _W, "'resnet34'", 64),
+    "resnet": Family(residual.small_resnet, "(N)" + _W, "'resnet8', 'resnet20-w32'", 16, _SMALL),
+    "fastnet": Family(FastNet, _W, "'fastnet', 'fastnet-w32'", 64),
+    "wrn": Family(residual.wide_resnet, "-(N)-(N)" + _W, _WRN, 16, _BY_SIX, _HIDDEN),
+    "preresnet": Family(residual.preresnet, "-(N)" + _W, _PRERESNET, 16, _BY_NINE),
+    "densenet": Family(residual.densenet, "-(N)-(N)", _DENSENET, depths=_BY_SIX),
+    "resnext": Family(residual.resnext, "-(N)-(N)x(N)" + _W, _RESNEXT, 64, _BY_NINE),
+    "seed003-teacher": Family(plain.seed003_teacher, "", "'seed003-teacher'"),
+    "seed003-student": Family(plain.seed003_student, "", "'seed003-student' (has its own dropout)"),
 }
-NAMES = ", ".join(family.there_are for family in FAMILIES.values())
+NAMES = ", ".join(family.example for family in FAMILIES.values())
 
 
-def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[str, list[int]]:
-    """The key in FAMILIES and the numbers in a network's name, an omitted width filled in.
+def _find(name: object) -> tuple[Family, list[int]] | None:
+    """The family of a name and the numbers in it, an omitted width filled in."""
+    for key, family in FAMILIES.items():
+        if match := re.fullmatch(key + family.pattern.replace("N", r"[1-9]\d*"), str(name)):
+            groups = "-".join(match.groups(str(family.width)))
+            return family, [int(n) for n in re.findall(r"\d+", groups)]
+    return None
+
+
+REGISTERED = Registry("model", lambda name: _find(name) is not None)
+
+
+def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -> Callable:
+    """Let recipes name a reader's own network; returns it.
+
+    make: a class or function, called with those of in_shape, classes and dropout (as `build` has
+    them) that it names. Raises ValueError as `Registry.register` does.
+    """
+    return REGISTERED.register(name, make, replace)
+
+
+def _registered(name: str) -> Family:
+    """A reader's network as a family of one."""
+    make = REGISTERED.get(name)
+    asks = inspect.signature(make).parameters
+    drops = "dropout" in asks
+
+    def call(in_shape: tuple[int, int, int], classes: int, **dropout: tuple) -> nn.Module:
+        given = {"in_shape": in_shape, "classes": classes} | dropout
+        net = make(**{key: value for key, value in given.items() if key in asks})
+        if not isinstance(net, nn.Module):
+            raise ValueError(f"model = {name!r} makes {type(net)}; it must be a torch.nn.Module.")
+        return net
+
+    return Family(call, "", name, dropout=(drops, drops))
+
+
+def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[Family, list[int]]:
+    """The family of a network and the numbers in its name.
 
     Raises ValueError for a name that no network has, or dropout that it cannot take.
     """
     if len(dropout) != 2 or not all(0 <= share < 1 for share in dropout):
         raise ValueError(f"dropout = {dropout!r} must hold two shares in [0, 1): inputs, hidden.")
-    key, match = _find(name)
-    family = FAMILIES[key]
-    numbers = [int(n) for n in re.findall(r"\d+", "-".join(match.groups(str(family.width))))]
-    if family.depths and numbers[0] not in family.depths:
+    family, numbers = (_registered(name), []) if name in REGISTERED else _find(name) or (None, [])
+    if family is None:
         raise ValueError(
-            f"model = {name!r}: its depth {numbers[0]} must be {_in_words(family.depths)}. "
-            f"There are: {NAMES}."
+            f"model = {name!r} is neither a network of the course nor registered. There are: "
+            f"{NAMES}; registered: {list(REGISTERED.things)}. Your own: models.register(name, Net)."
         )
-    if any(share and not can for share, can in zip(dropout, family.dropout, strict=True)):
+    if family.depths and numbers[0] not in family.depths:
+        some = ", ".join(map(str, family.depths[:8]))
+        more = f", ... to {family.depths[-1]}" if len(family.depths) > 8 else ""
+        raise ValueError(f"model = {name!r}: its depth {numbers[0]} must be one of {some}{more}.")
+    if any(share and not has for share, has in zip(dropout, family.dropout, strict=True)):
         raise ValueError(f"{name} has no dropout there; dropout = {dropout!r} must be 0.")
-    return key, numbers
-
-
-def _find(name: object) -> tuple[str, re.Match[str]]:
-    for key, family in FAMILIES.items():
-        if match := re.fullmatch(family.pattern.replace("N", r"[1-9]\d*"), str(name)):
-            return key, match
-    raise ValueError(f"model = {name!r} is not a network of the course. There are: {NAMES}.")
-
-
-def _in_words(depths: Sequence[int]) -> str:
-    """'one of 8, 14, 20', or for a range '6 n + 4 (10, 16, 22, ...; at most 1000)'."""
-    if isinstance(depths, range):
-        first = ", ".join(map(str, depths[:3]))
-        return f"{depths.step} n + {depths[0] % depths.step} ({first}, ...; at most {depths[-1]})"
-    return f"one of {', '.join(map(str, depths))}"
+    return family, numbers
 
 
 def build(
@@ -173,16 +136,11 @@ def build(
     units (where the family has it). Raises ValueError as `check` does.
     """
     family, numbers = check(name, dropout)
-    net = FAMILIES[family].build(in_shape, numbers, classes, dropout)
-    net.channels_last = net.channels_last and not any(map(_too_narrow, net.modules()))
+    options = {"dropout": dropout} if any(family.dropout) else {}
+    net = family.make(in_shape, classes, *numbers, **options)
+    wanted = getattr(net, "channels_last", False)
+    net.channels_last = wanted and not any(map(_too_narrow, net.modules()))
     return net
-
-
-REGISTERED = Registry("model", lambda name: False)
-
-
-def register(name: str, make: Callable, replace: bool = False) -> Callable:
-    return REGISTERED.register(name, make, replace)
 
 
 def _too_narrow(module: nn.Module) -> bool:

@@ -36,7 +36,7 @@ class FastNet(nn.Module):
 
     channels_last = True
 
-    def __init__(self, in_shape: tuple[int, int, int], width: int, classes: int):
+    def __init__(self, in_shape: tuple[int, int, int], classes: int, width: int):
         super().__init__()
         patch = in_shape[0] * 4  # 2 x 2 pixels
         self.whiten = nn.Conv2d(in_shape[0], 2 * patch, 2)
