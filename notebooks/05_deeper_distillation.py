@@ -177,7 +177,7 @@ print(f"the study's last row against its first: p = {honest.pvalue:.2f}")
 # channels has $9 k^2 n^2$ weights: WRN-28-10 has about a hundred times those of WRN-28-1.
 
 # %% tags=["nbval-check-output"]
-from kdutils.models.wrn import WideBlock
+from kdutils.models.residual import WideBlock
 
 
 def norm_relu_conv(n_in: int, n_out: int, kernel: int) -> nn.Sequential:
@@ -211,7 +211,7 @@ print("With f = 0 the block lets everything pass: the way of x is free.")
 # still far cheaper than one of 3 × 3 at full width. Depth becomes affordable.
 
 # %% tags=["nbval-check-output"]
-from kdutils.models.preresnet import PreActBottleneck
+from kdutils.models.residual import PreActBottleneck
 
 x = torch.randn(2, 256, 8, 8, generator=torch.Generator().manual_seed(0))  # [B, 4 n, H, W]
 f = nn.Sequential(
@@ -266,7 +266,7 @@ for depth in (110, 164):
 # long input down.
 
 # %% tags=["nbval-check-output"]
-from kdutils.models.densenet import DenseLayer
+from kdutils.models.residual import DenseLayer
 
 k, n = 12, 24  # growth, channels at the start
 x = torch.randn(2, n, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -287,7 +287,7 @@ for _ in range(3):
 # For the same price the block can be wider. Normalisation and ReLU come after the convolution here.
 
 # %% tags=["nbval-check-output"]
-from kdutils.models.resnext import GroupedBottleneck
+from kdutils.models.residual import GroupedBottleneck
 
 
 def conv_norm(n_in: int, n_out: int, kernel: int, groups: int = 1) -> list[nn.Module]:
