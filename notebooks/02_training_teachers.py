@@ -355,8 +355,7 @@ tidy["epoch"] = tidy.groupby(["schedule", "seed"]).cumcount() + 1
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for ax, (name, part) in zip(axes, tidy.groupby("schedule"), strict=True):
     sns.lineplot(part, x="epoch", y="curve", units="seed", estimator=None, marker="", ax=ax)
-    ax.set(title=f"{name} learning rate", ylabel="validation errors (%)", yscale="log")
-    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set(title=f"{name} learning rate", ylabel="validation errors (%)", ylim=(0, None))
 figures.count(fig, [5], "", "digits", unit="seeds a schedule, one line each", bars=False)
 lab.show(fig, "02_schedules", "Validation errors by epoch, five seeds a schedule. Mean of the last "
          f"epoch: {means.iloc[:, 0].round(1).to_dict()} percent.")  # fmt: skip
@@ -467,8 +466,7 @@ means = calibration.groupby("teacher", sort=False).mean()
 means.round(3).assign(n=calibration.groupby("teacher").size())
 
 # %% tags=["hide-input"]
-grid = 2.0 ** torch.arange(-2, 3.01, 0.125)
-fig, ax = plt.subplots(figsize=(7, 3.8))
+grid, (fig, ax) = 2.0 ** torch.arange(-2, 3.01, 0.125), plt.subplots(figsize=(7, 3.8))
 for name in teachers:
     nets = [lab.logits(name, "val", r.recipe.seed) for r in lab.records(name)]
     nll = [sum(metrics.nll(z / T, digits.val.labels) for z in nets) / len(nets) for T in grid]
@@ -476,6 +474,7 @@ for name in teachers:
 ax.axvline(1, color="0.6", lw=1, ls="-", marker="")
 ax.set(xscale="log", yscale="log", xlabel="T", ylabel="validation loss at logits / T (nats)")
 ax.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["1/4", "1/2", "1", "2", "4", "8"])
+ax.set_xticks([], minor=True)
 ax.legend()
 lab.show(fig, "02_calibration", "Validation loss of each teacher against T. Lowest at T = "
          f"{means['T'].round(2).to_dict()}.", teachers, bars=False)  # fmt: skip
@@ -535,7 +534,8 @@ fig, (left, ax) = plt.subplots(1, 2, figsize=(8.5, 2.9), width_ratios=[1, 2.8])
 left.imshow(digits.test.images[pick, 0], cmap="gray_r")
 left.set(xticks=[], yticks=[], title=f"test digit, label {int(y[pick])}")
 sns.barplot(pd.DataFrame({n: q[n][pick].numpy() for n in pair}).rename_axis("class").reset_index().melt(
-    "class", var_name="", value_name="soft target at T = 4"), x="class", y="soft target at T = 4", hue="", ax=ax)  # fmt: skip
+    "class", var_name="", value_name="soft target at T = 4"), x="class", y="soft target at T = 4", hue="", ax=ax, errorbar=None,
+    palette=[figures.COLORS[0], figures.COLORS[5]])  # fmt: skip
 words = (f"{n} {' and '.join(f'{v:.2f}' for v in q[n][pick].topk(2).values)}" for n in pair)
 lab.show(fig, "02_one_digit", f"A test digit, label {int(y[pick])}. Its two largest soft targets: "
          + "; ".join(words), pair, bars=False)  # fmt: skip
