@@ -2,15 +2,15 @@
 
 In: a name. Out: a `Dataset`. MNIST, CIFAR-10 and CIFAR-100 come through torchvision's own classes
 from `data/` (or the folder in KDUTILS_DATA) and are downloaded when absent; the digits of
-scikit-learn and bayes10 need neither file nor network.
+scikit-learn and bayes10 need neither file nor network. A reader's own enters by `register`.
 """
 
 import os
-import socket
-import threading
+import shutil
+import sys
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from .registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("mnist", "cifar10", "cifar100", "digits", "bayes10")
-PROBE_SECONDS = 8
+PATIENCE = 8  # seconds without an answer after which a download is given up
 BAYES10_IMAGES = {"train": 10_000, "val": 2_000, "test": 5_000}
+REGISTERED = Registry("dataset", NAMES.__contains__)
 
 
 class MissingData(RuntimeError):
@@ -53,7 +54,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits; mean and std per channel belong to the pixels' range 0 to 1."""
+    """Three splits; mean and std per channel belong to the pixels' range 0 to 1.
+
+    Raises ValueError, naming what came and what is expected, where the parts do not fit together.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -62,6 +66,39 @@ class Dataset:
     test: Split
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for part in ("train", "val", "test"):
+            self._check_split(part, getattr(self, part))
+        channels = self.in_shape[0]
+        if not len(self.mean) == len(self.std) == channels or min(self.std) <= 0:
+            raise ValueError(
+                f"{self.name}: mean = {self.mean} and std = {self.std} must hold one number for "
+                f"each of {channels} channels, and std only numbers above 0."
+            )
+
+    def _check_split(self, part: str, split: Split) -> None:
+        images, labels, n = split.images, split.labels, len(self.classes)
+        came = f"{self.name}, {part}: images {images.dtype} {list(images.shape)}"
+        if images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
+            raise ValueError(f"{came} must be torch.uint8 [N, C, H, W], values 0 to 255, N > 0.")
+        size = images.shape[3]
+        if images.shape[1:] != self.train.images.shape[1:]:
+            raise ValueError(f"{came} must have the training images' shape {list(self.in_shape)}.")
+        if images.shape[2] != size or size > views.CANVAS or size % 2:
+            raise ValueError(
+                f"{came} must be square, of an even size up to {views.CANVAS}: pad or resize them."
+            )
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"{came} need labels torch.int64 [N], not {labels.dtype} {list(labels.shape)}."
+            )
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= n:
+            raise ValueError(
+                f"{self.name}, {part}: labels run from {low} to {high}, but its {n} classes allow "
+                f"0 to {n - 1}."
+            )
 
     @property
     def in_shape(self) -> tuple[int, int, int]:
@@ -88,23 +125,15 @@ def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
     return images.float().div_(255).sub_(mean).div_(std)  # float() has copied: in place is safe
 
 
-def _reachable(url: str) -> bool:
-    """Whether a server answers there within a few seconds, name look-up included."""
-    answered = []
-
-    def ask() -> None:
-        try:
-            with urllib.request.urlopen(url, timeout=PROBE_SECONDS - 2):
-                answered.append(True)
-        except OSError:
-            pass
-
-    thread = threading.Thread(target=ask, daemon=True)  # a name look-up has no time limit itself
-    thread.start()
-    thread.join(PROBE_SECONDS)
-    return bool(answered)
-
-
+# per data set: mean and deviation of the pixels, and how torchvision has it
+_MEAN_AND_STD = {
+    "mnist": ((0.1307,), (0.3081,)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "digits": ((0.1307,), (0.3081,)),  # MNIST's, whose place it takes
+    # of 4,000 images, written down so that no run depends on a sum
+    "bayes10": ((0.515, 0.476, 0.490), (0.152, 0.144, 0.158)),
+}
 _TORCHVISION = {
     "mnist": (torchvision.datasets.MNIST, "MNIST/raw", "the four files *-ubyte"),
     "cifar10": (torchvision.datasets.CIFAR10, "cifar-10-batches-py", "its six batch files"),
@@ -112,48 +141,59 @@ _TORCHVISION = {
 }
 
 
-def _torchvision_splits(name: str) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:
-    """Training and test arrays of a torchvision data set: uint8 [N, H, W(, C)], labels, names."""
+def _fetch(kind: type, root: Path) -> None:
+    """Put the archives of a data set where torchvision looks for them; OSError where it fails."""
+    if kind is torchvision.datasets.MNIST:
+        into, names = root / "MNIST" / "raw", [name for name, _ in kind.resources]
+        urls = [kind.mirrors[0] + name for name in names]
+    else:
+        into, names, urls = root, [kind.filename], [kind.url]
+    into.mkdir(parents=True, exist_ok=True)
+    for name, url in zip(names, urls, strict=True):
+        part = into / f"{name}.part"
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer, part.open("wb") as file:
+            print(f"Downloading {url}", file=sys.stderr)
+            shutil.copyfileobj(answer, file)
+        part.replace(into / name)
+
+
+def _load_torchvision(name: str) -> Dataset:
     kind, inner, files = _TORCHVISION[name]
     root = folder()
-
-    def read(train: bool, download: bool = False):
-        return kind(str(root), train=train, download=download)
-
     try:
-        parts = [read(True), read(False)]
+        parts = [kind(str(root), train=train) for train in (True, False)]
     except (RuntimeError, OSError) as missing:
-        if name == "mnist":
-            urls = [mirror + kind.resources[3][0] for mirror in kind.mirrors]
-        else:
-            urls = [kind.url]
-        problem = "no network reaches its home"
-        if any(_reachable(url) for url in urls[:1]):
-            before = socket.getdefaulttimeout()
-            socket.setdefaulttimeout(PROBE_SECONDS)  # a stalled download must end
-            try:
-                parts = [read(True, download=True), read(False, download=True)]
-                problem = ""
-            except (RuntimeError, OSError) as failed:
-                problem = f"the download failed ({failed})"
-            finally:
-                socket.setdefaulttimeout(before)
-        if problem:
+        try:
+            _fetch(kind, root)
+            # torchvision compares checksums and unpacks
+            parts = [kind(str(root), train=train, download=True) for train in (True, False)]
+        except (RuntimeError, OSError) as failed:
             raise MissingData(
-                f"{kind.__name__} is not in {root / inner}, and {problem}. Two ways out: "
-                f"(1) put {files} there, or set KDUTILS_DATA to the folder that holds {inner}; "
-                'with a network they are downloaded by themselves. (2) Choose PROFILE = "smoke", '
-                "which uses embedded data and needs neither."
+                f"{kind.__name__} is not in {root / inner}, and its download failed ({failed}). "
+                f"Two ways out: (1) put {files} there, or set KDUTILS_DATA to the folder that "
+                f"holds {inner}; with a network they are downloaded by themselves. (2) Choose "
+                'PROFILE = "smoke", which uses embedded data and needs neither.'
             ) from missing
-    return [(np.asarray(p.data), np.asarray(p.targets), list(p.classes)) for p in parts]
+    classes = tuple(label.split(" - ")[0] for label in parts[0].classes)  # MNIST: "0 - zero"
+    rest, test = (
+        Split(_channels_first(torch.as_tensor(p.data)), torch.as_tensor(p.targets)) for p in parts
+    )
+    return Dataset(name, classes, *_split(rest, 5_000), test, *_MEAN_AND_STD[name])
 
 
-def _split(images: torch.Tensor, labels: torch.Tensor, n_val: int) -> tuple[Split, Split]:
+def _channels_first(images: torch.Tensor) -> torch.Tensor:
+    """[N, H, W], [N, H, W, C] or [N, C, H, W] as [N, C, H, W]; H = W tells the last two apart."""
+    if images.ndim == 3:
+        return images[:, None]
+    if images.ndim == 4 and images.shape[1] == images.shape[2] != images.shape[3]:
+        return images.permute(0, 3, 1, 2).contiguous()
+    return images
+
+
+def _split(split: Split, n_val: int) -> tuple[Split, Split]:
     """A fixed draw of validation images: those whose hashed index is smallest."""
-    order = views.hash32(torch.arange(len(labels)), 20_151).argsort(stable=True)
-    val, train = order[:n_val].sort().values, order[n_val:].sort().values
-    both = Split(images, labels)
-    return both.take(train), both.take(val)
+    order = views.hash32(torch.arange(len(split)), 20_151).argsort(stable=True)
+    return split.take(order[n_val:].sort().values), split.take(order[:n_val].sort().values)
 
 
 def _load_digits() -> Dataset:
@@ -161,31 +201,66 @@ def _load_digits() -> Dataset:
     small = torch.tensor(digits.images, dtype=torch.float32)[:, None]  # [1797, 1, 8, 8], 0 to 16
     large = F.interpolate(small * 255 / 16, size=24, mode="bilinear", align_corners=False)
     images = F.pad(large.round().to(torch.uint8), [2, 2, 2, 2])  # 28 x 28, as MNIST has it
-    labels = torch.tensor(digits.target)
-    rest, test = _split(images, labels, 500)
-    train, val = _split(rest.images, rest.labels, 197)
-    names = tuple(str(digit) for digit in range(10))
-    return Dataset("digits", names, train, val, test, (0.1307,), (0.3081,))
+    rest, test = _split(Split(images, torch.tensor(digits.target)), 500)
+    return Dataset(
+        "digits", tuple("0123456789"), *_split(rest, 197), test, *_MEAN_AND_STD["digits"]
+    )
 
 
 def _load_bayes10() -> Dataset:
     parts = [
         Split(*bayes10.sample(n, seed)) for seed, n in enumerate(BAYES10_IMAGES.values(), start=1)
     ]
-    # of 4,000 images, written down so that no run depends on a sum
-    mean, std = (0.515, 0.476, 0.490), (0.152, 0.144, 0.158)
-    return Dataset("bayes10", tuple(bayes10.CLASSES), *parts, mean, std)
+    return Dataset("bayes10", tuple(bayes10.CLASSES), *parts, *_MEAN_AND_STD["bayes10"])
 
 
-REGISTERED = Registry("dataset", NAMES.__contains__)
+def from_arrays(
+    name: str,
+    images: np.ndarray | torch.Tensor,
+    labels: np.ndarray | torch.Tensor | Sequence[int],
+    test_images: np.ndarray | torch.Tensor,
+    test_labels: np.ndarray | torch.Tensor | Sequence[int],
+    classes: Sequence[str] | None = None,
+    n_val: int | None = None,
+) -> Dataset:
+    """A data set of one's own, for `register`.
+
+    images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], square, of an even size up
+    to 32. labels, test_labels: whole numbers from 0, [N]. classes: their names, else the numbers.
+    n_val: how many images are held out for validation, else a tenth; always the same ones. Mean and
+    deviation are those of the training images. Raises ValueError for anything else, as `Dataset`.
+    """
+    parts = []
+    for what, x, y in (("", images, labels), ("test ", test_images, test_labels)):
+        x, y = torch.as_tensor(x), torch.as_tensor(y)
+        if y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
+            raise ValueError(
+                f"{name}: {what}labels {y.dtype} {list(y.shape)} must be whole numbers, one for "
+                f"each of {len(x)} images."
+            )
+        parts.append(Split(_channels_first(x), y.long()))
+    n_val = max(1, len(parts[0]) // 10) if n_val is None else n_val
+    if not 0 < n_val < len(parts[0]):
+        raise ValueError(f"{name}: n_val = {n_val} must leave some of {len(parts[0])} images.")
+    train, val = _split(parts[0], n_val)
+    classes = classes or range(int(max(part.labels.max() for part in parts)) + 1)
+    pixels = train.images.transpose(0, 1).flatten(1).double() / 255
+    # rounded, so that no run depends on the order of a sum
+    mean, std = ([round(v, 4) for v in row.tolist()] for row in (pixels.mean(1), pixels.std(1)))
+    return Dataset(name, tuple(map(str, classes)), train, val, parts[1], tuple(mean), tuple(std))
 
 
 def register(name: str, load: Callable[[], Dataset], replace: bool = False) -> Callable:
+    """Let recipes name a reader's own data set; returns `load`.
+
+    load: called without arguments when the data set is needed, returns a `Dataset`. Its source goes
+    into a recipe's id; the images that it reads do not. Raises ValueError as `Registry.register`.
+    """
     return REGISTERED.register(name, load, replace)
 
 
 def check(name: str) -> None:
-    """ValueError for a name that is no data set's."""
+    """ValueError for a name that no data set has."""
     if name not in NAMES and name not in REGISTERED:
         raise ValueError(
             f"dataset = {name!r} is not a data set of the course, {list(NAMES)}, and none that is "
@@ -193,32 +268,26 @@ def check(name: str) -> None:
         )
 
 
-@lru_cache(maxsize=4)
 def load(name: str) -> Dataset:
     """The data set of that name, downloaded if it has to be.
 
     MNIST is split 55,000 / 5,000 / 10,000, CIFAR 45,000 / 5,000 / 10,000, digits 1,100 / 197 / 500.
-    Raises ValueError for an unknown name; MissingData, within 10 s, where there is neither file nor
-    network. No other data set ever takes its place.
+    Raises ValueError for an unknown name; MissingData where there is neither file nor network. No
+    other data set ever takes its place.
     """
-    if name not in NAMES:
-        raise ValueError(f"dataset = {name!r} is not a data set of the course: {list(NAMES)}.")
-    if name == "digits":
-        return _load_digits()
-    if name == "bayes10":
-        return _load_bayes10()
-    tensors, parts = [], _torchvision_splits(name)
-    labels = parts[0][2]
-    for pixels, targets, _ in parts:
-        images = torch.tensor(pixels)
-        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        tensors.append((images.contiguous(), torch.tensor(targets, dtype=torch.int64)))
-    train, val = _split(*tensors[0], 5_000)
-    if name == "mnist":
-        mean, std = (0.1307,), (0.3081,)
-        labels = [label.split(" ")[0] for label in labels]
-    elif name == "cifar10":
-        mean, std = (0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)
-    else:
-        mean, std = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-    return Dataset(name, tuple(labels), train, val, Split(*tensors[1]), mean, std)
+    check(name)
+    return _loaded(name, REGISTERED.get(name) if name in REGISTERED else None)
+
+
+@lru_cache(maxsize=4)
+def _loaded(name: str, load: Callable[[], Dataset] | None) -> Dataset:
+    if load is None:
+        embedded = {"digits": _load_digits, "bayes10": _load_bayes10}
+        return embedded[name]() if name in embedded else _load_torchvision(name)
+    dataset = load()
+    if not isinstance(dataset, Dataset):
+        raise ValueError(
+            f"dataset = {name!r}: its function returned a {type(dataset).__name__}, not a "
+            "data.Dataset, which data.from_arrays makes."
+        )
+    return replace(dataset, name=name)
