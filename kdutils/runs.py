@@ -38,6 +38,9 @@ IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_10
 }
 
 
+SHOWN_SECONDS = 0.2  # between two states of the bar
+
+
 def device_name(device: torch.device) -> str:
     """What a record says it ran on: the GPU's or the processor's name."""
     if device.type == "cuda":
@@ -75,12 +78,17 @@ def run(
 
 
 def trained(
-    recipe: Recipe, store: Store | None = None, device: torch.device | None = None, **hooks
+    recipe: Recipe,
+    store: Store | None = None,
+    device: torch.device | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> nn.Module:
     """The network that a recipe leads to, in evaluation mode: loaded, or trained where it is not.
 
     A committed record has no weights with it, so a teacher may have to be trained again although
-    its record exists. hooks: as `fit` has them. Raises ValueError where its training failed.
+    its record exists. on_epoch, on_step: as `fit` has them. Raises ValueError where its training
+    failed.
     """
     store, device = store or Store(), device or pick_device()
     weights = store.weights(recipe)
@@ -88,7 +96,7 @@ def trained(
         with store.lock(recipe):
             weights = store.weights(recipe)  # another process may have trained it meanwhile
             if weights is None:
-                failure = _train(recipe, store, device, **hooks).failure
+                failure = _train(recipe, store, device, on_epoch, on_step).failure
                 if failure:
                     raise ValueError(f"{recipe.id} has no network to load: {failure}")
                 weights = store.weights(recipe)
@@ -116,8 +124,22 @@ def knowledge_of(
     return known
 
 
-def _train(recipe, store: Store, device: torch.device, on_epoch=None, on_step=None) -> Record:
+def _train(recipe: Recipe, store: Store, device: torch.device, *hooks) -> Record:
     """Train, measure and record; the recipe's lock is held."""
+    try:
+        record, tensors = _measured(recipe, store, device, *hooks)
+    except Interrupted:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"Stopped outside the epochs of {recipe.label}: run the cell again to go on."
+        ) from None
+    store.put(record, *tensors)
+    return record
+
+
+def _measured(recipe: Recipe, store: Store, device: torch.device, on_epoch=None, on_step=None):
+    """A new record, with its logits and weights (None where it failed)."""
     dataset = data.load(recipe.dataset)
     known = knowledge_of(recipe, store, device)
     checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
@@ -161,8 +183,7 @@ def _train(recipe, store: Store, device: torch.device, on_epoch=None, on_step=No
         },
         note=_note(recipe),
     )
-    store.put(record, logits, weights)
-    return record
+    return record, (logits, weights)
 
 
 def _note(recipe: Recipe) -> str | None:
@@ -211,16 +232,15 @@ def costs(recipes: Iterable[Recipe], known: dict[str, float] | None = None) -> d
     return {recipe: known.get(recipe.model, typical) * _work(recipe) for recipe in recipes}
 
 
-def estimate(recipes: Sequence[Recipe], known: dict[str, float], jobs: int = 1) -> str:
-    """In words, how long these runs take at the `rates` of a store."""
+def estimate(recipes: Sequence[Recipe], known: dict[str, float]) -> str:
+    """In words, how long these runs take one after the other at the `rates` of a store."""
     old = [recipe for recipe in recipes if recipe.model in known]
     if not old:
         return "no run of these networks is recorded yet, so their time is not known"
     seconds = sum(costs(old, known).values())
     text = f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(1, seconds):.0f} s"
-    if len(old) < len(recipes):
-        text += f", and {len(recipes) - len(old)} of networks that no run is recorded of"
-    return text + (f", were they run one by one; {jobs} run at once" if jobs > 1 else "")
+    new = len(recipes) - len(old)
+    return f"{text}, and {new} of networks that no run is recorded of" if new else text
 
 
 class _Bar:
@@ -228,10 +248,11 @@ class _Bar:
 
     def __init__(self, plan: Sequence[Recipe], known: dict[str, float], quiet: bool):
         self.work = costs(plan, known)
-        seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+        seen = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
         off = quiet or not seen or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
         self.line = tqdm(
             total=sum(self.work.values()), leave=False, disable=off, miniters=0, smoothing=0,
+            mininterval=SHOWN_SECONDS,
             bar_format="{percentage:3.0f}% |{bar:12}| {desc}{remaining} left",
         )  # fmt: skip
         self.done, self.number = 0.0, 0
@@ -239,7 +260,7 @@ class _Bar:
     def start(self, recipe: Recipe) -> dict[str, Callable]:
         """A run begins: what `fit` calls while it lasts."""
         self.number += 1
-        share = self.work[recipe] / _work(recipe)
+        share, end = self.work[recipe] / _work(recipe), self.done + self.work[recipe]
 
         def show(epoch: int) -> None:
             at = f"run {self.number} of {len(self.work)} · {recipe.label}"
@@ -248,13 +269,16 @@ class _Bar:
         show(1)
         return {
             "on_epoch": lambda entry: show(min(entry["epoch"] + 1, recipe.epochs)),
-            "on_step": lambda images: self.line.update(share * images),
+            "on_step": lambda images: self._move(min(self.line.n + share * images, end)),
         }
 
     def end(self, recipe: Recipe) -> None:
         """A run is done, also one that was resumed, or trained by another process."""
         self.done += self.work[recipe]
-        self.line.update(self.done - self.line.n)
+        self._move(self.done)
+
+    def _move(self, place: float) -> None:
+        self.line.update(min(place, self.line.total) - self.line.n)
 
 
 def run_all(
@@ -289,7 +313,8 @@ def run_all(
             extra = len(plan) - len(missing)
             more = f", and {extra} of their teachers must be trained" if extra else ""
             count = f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store{more}"
-            print(f"{count}: {estimate(plan, known, jobs)}.", flush=True)
+            at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
+            print(f"{count}: {estimate(plan, known)}{at_once}.", flush=True)
         until = time.time() + 60 * minutes if minutes else float("inf")
         bar = _Bar(plan, known, quiet)
         try:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from .data import ROOT
+from . import ROOT
 from .recipes import Recipe
 
 

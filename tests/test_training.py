@@ -1,14 +1,17 @@
 """`fit`: what a run depends on, what it does not, and how it ends when it cannot go on."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from kdutils import data, models, training, views
-from kdutils.runs import by_epoch, run
-from kdutils.training import NotFinite, fit, predict
+from kdutils.metrics import by_epoch
+from kdutils.runs import run
+from kdutils.store import Damaged
+from kdutils.training import Interrupted, NotFinite, fit, predict
 
 CPU = torch.device("cpu")
 
@@ -25,9 +28,7 @@ def test_fit_is_plain_pytorch_training(tiny):
     digits = data.load("digits")
     net = training.build_net(recipe, digits)
     images = views.apply(digits.train.images[:300], "jitter", 0, 0, torch.arange(300))
-    order = torch.randperm(
-        300, generator=torch.Generator().manual_seed(training._stream(recipe.seed, 0, 1))
-    )
+    order = training.epoch_order(recipe.seed, 0, 300)
     x = (images[order].float() / 255 - 0.1307) / 0.3081
     y = digits.train.labels[:300][order]
     for k in range(0, 300, 50):
@@ -40,26 +41,110 @@ def test_fit_is_plain_pytorch_training(tiny):
     assert torch.allclose(weights(fit(recipe, digits, device=CPU)), by_hand, atol=1e-6)
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path, monkeypatch):
-    recipe = replace(tiny, dropout=(0.1, 0.3), views="elastic", epochs=4)
-    digits = data.load("digits")
-    whole = fit(recipe, digits, device=CPU)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
-    real_view, path = views.epoch_view, tmp_path / "run.pt"
+def cut_off(monkeypatch, at_epoch):
+    """Let the views of that epoch (from 0) never come, as when a hand stops the run."""
+    real = views.epoch_view
 
-    def cut_off_in_third_epoch(images, kind, seed, epoch, index=None):
-        if epoch == 2:
+    def view(images, kind, seed, epoch, index=None):
+        if epoch == at_epoch:
             raise KeyboardInterrupt
-        return real_view(images, kind, seed, epoch, index)
+        return real(images, kind, seed, epoch, index)
 
-    monkeypatch.setattr(views, "epoch_view", cut_off_in_third_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        fit(recipe, digits, checkpoint=path, device=CPU)
+    monkeypatch.setattr(views, "epoch_view", view)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path, monkeypatch, schedule):
+    recipe = replace(tiny, dropout=(0.1, 0.3), views="elastic", schedule=schedule)
+    digits, path = data.load("digits"), tmp_path / "run.ckpt"
+    whole = fit(recipe, digits, device=CPU)
+    with monkeypatch.context() as patch:
+        cut_off(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, digits, checkpoint=path, device=CPU)
     assert path.exists()
-    monkeypatch.setattr(views, "epoch_view", real_view)
     resumed = fit(recipe, digits, checkpoint=path, device=CPU)
     assert torch.equal(weights(resumed), weights(whole))
     assert resumed.curve == whole.curve and not path.exists()
+
+
+def test_a_run_stopped_by_hand_keeps_its_last_whole_epoch_and_says_so_in_one_line(
+    tiny, tmp_path, monkeypatch
+):
+    digits, path = data.load("digits"), tmp_path / "run.ckpt"
+    with monkeypatch.context() as patch:
+        cut_off(patch, 0)
+        with pytest.raises(Interrupted, match="before a whole epoch") as nothing:
+            fit(tiny, digits, checkpoint=path, device=CPU)
+        assert not path.exists()
+    with monkeypatch.context() as patch:
+        cut_off(patch, 3)
+        for _ in range(2):  # also where it had been resumed, and did not come to another epoch
+            with pytest.raises(Interrupted, match="after epoch 3 of 4 .*run the cell again") as two:
+                fit(tiny, digits, checkpoint=path, device=CPU)
+    for error in (nothing.value, two.value):
+        assert error._render_traceback_() == [str(error)] and "\n" not in str(error)
+    epochs = []
+    fit(tiny, digits, checkpoint=path, device=CPU, on_epoch=lambda e: epochs.append(e["epoch"]))
+    assert epochs == [4]
+
+
+def test_checkpoints_come_every_five_seconds(tiny, tmp_path, monkeypatch):
+    """A clock of two seconds an epoch: the file appears after the third and the sixth."""
+    clock, path = [0.0], tmp_path / "run.ckpt"
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    changed, last = [], [None]
+
+    def after(entry):
+        now = path.read_bytes() if path.exists() else None
+        if now != last[0]:
+            changed.append(entry["epoch"])  # seen an epoch after it was written
+            last[0] = now
+        clock[0] += 2
+
+    fit(replace(tiny, epochs=8), data.load("digits"), checkpoint=path, device=CPU, on_epoch=after)
+    assert changed == [4, 7]
+
+
+def test_a_damaged_checkpoint_is_named_and_never_used(tiny, tmp_path, monkeypatch):
+    digits, path = data.load("digits"), tmp_path / "run.ckpt"
+    with monkeypatch.context() as patch:
+        cut_off(patch, 2)
+        with pytest.raises(Interrupted):
+            fit(tiny, digits, checkpoint=path, device=CPU)
+    whole = path.read_bytes()
+    for broken in (whole[:-1], whole[:40] + b"x" + whole[41:], b"", b"x" + whole[1:]):
+        path.write_bytes(broken)
+        with pytest.raises(Damaged, match="run.ckpt .*Delete it: the run then starts again"):
+            fit(tiny, digits, checkpoint=path, device=CPU)
+
+
+class Small(torch.nn.Module):
+    """Channels-last weights that are not contiguous: two channels in, 3 x 3."""
+
+    channels_last = True
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = torch.nn.Conv2d(2, 4, 3), torch.nn.Linear(4 * 26 * 26, 10)
+
+    def forward(self, x):
+        return self.out(self.conv(x.repeat(1, 2, 1, 1)).relu().flatten(1))
+
+
+def test_a_gradient_that_is_laid_out_otherwise_gives_the_same_steps(tiny):
+    """PyTorch's fused SGD takes such a gradient's numbers in the wrong order (2.14, CPU)."""
+    recipe = replace(tiny, optimizer="sgd", lr=0.05, n_train=100, schedule="constant")
+    ends = []
+    for contiguous in (False, True):
+        torch.manual_seed(0)
+        net = Small()
+        if contiguous:
+            net.conv.weight.register_post_accumulate_grad_hook(
+                lambda p: setattr(p, "grad", p.grad.contiguous())
+            )
+        ends.append(weights(fit(recipe, data.load("digits"), device=CPU, net=net)))
+    assert torch.allclose(ends[0], ends[1], atol=1e-6)
 
 
 def test_another_seed_is_another_run_and_the_same_seed_the_same(tiny):
