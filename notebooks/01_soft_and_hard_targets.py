@@ -59,8 +59,7 @@ lab
 # 3. A fourth student gets true probabilities that belong to *other* images. How well does it do?
 # 4. Now give everyone four times as many images. Does the twin's lead grow or shrink? And the share
 #    of the gap that it closes?
-
-# %% [markdown]
+#
 # ## 1. Images whose probabilities are known
 #
 # `bayes10` has ten classes in five pairs that look alike. A picture is made in four steps: choose a
@@ -73,44 +72,43 @@ lab
 # `bayes10.posterior` computes it by summing over all 2,880 ways to make a picture. It is the perfect
 # teacher.
 
-# %% tags=["hide-input"]
-import matplotlib.pyplot as plt
-import torch.nn.functional as F
-
-from kdutils import bayes10, figures
-
-sheet = F.pad(bayes10.templates(), (1, 1, 1, 1), value=255)  # [5 pairs, 8 levels, 3, 34, 34]
-share = bayes10.LEVEL_GIVEN_CLASS[1] / bayes10.LEVEL_GIVEN_CLASS[:2].sum(0)  # the same in each pair
-percent = [f"{100 * p:.2g}" if p < 0.99 else f"{100 * p:.2f}" for p in share]
-pairs = [f"{a} → {b}" for a, b in zip(bayes10.CLASSES[::2], bayes10.CLASSES[1::2], strict=True)]
-fig, ax = plt.subplots(figsize=(7.5, 4.5))
-ax.imshow(sheet.permute(0, 3, 1, 4, 2).reshape(5 * 34, 8 * 34, 3))
-ax.set_yticks([17 + 34 * k for k in range(5)], pairs)
-ax.set_xticks([17 + 34 * k for k in range(8)], percent)
-ax.set(xlabel="probability of the class on the right of the arrow (%)")
-ax.grid(False)
-lab.show(fig, "01_bayes10", f"Five rows of eight pictures without noise, each row turning one class "
-         f"into another: {', '.join(pairs)}. From left to right the second class has "
-         f"{', '.join(percent)} percent.")  # fmt: skip
-
-# %% [markdown]
-# Only the two columns in the middle are really in doubt. There even the *Bayes classifier*, which
-# always picks the class with the highest true probability, is often wrong. No classifier can expect
-# to beat it.
-
 # %%
-from kdutils import metrics
+from kdutils import bayes10, metrics
 from kdutils.knowledge import log_posterior
 
 test = lab.dataset("bayes10").test  # images uint8 [5000, 3, 32, 32], labels [5000]
 log_truth = log_posterior("test")  # log p(y | x): [5000, 10]
 bayes_accuracy = metrics.accuracy(log_truth, test.labels)
 bayes_nll = metrics.nll(log_truth, test.labels)
-print(f"The Bayes classifier gets {bayes_accuracy:.2f} % of {len(test):,} test images right.")
-print(f"Its negative log-likelihood is {bayes_nll:.4f} nats an image.")
+print(
+    f"The best guess by the true probabilities is right on {bayes_accuracy:.2f} % of the test images."
+)
+print(f"Their negative log-likelihood is {bayes_nll:.4f} nats an image.")
+second = bayes10.LEVEL_GIVEN_CLASS[1] / bayes10.LEVEL_GIVEN_CLASS[:2].sum(0)  # alike in each pair
+z_teacher = lab.logits(TEN := "teacher of ten times the images")  # [5000, 10]
+truth, learned = log_truth.softmax(1), z_teacher.softmax(1)  # [5000, 10]
+percent = [f"{100 * p:.{2 if p < 0.99 else 4}g}" for p in second]  # of the 8 levels in the figure
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import torch.nn.functional as F
+
+sheet = F.pad(bayes10.templates(), (1, 1, 1, 1), value=255)  # [5 pairs, 8 levels, 3, 34, 34]
+pairs = [" → ".join(bayes10.CLASSES[k : k + 2]) for k in range(0, 10, 2)]
+fig, ax = plt.subplots(figsize=(7.5, 4.5))
+ax.imshow(sheet.permute(0, 3, 1, 4, 2).reshape(5 * 34, 8 * 34, 3))
+ax.set(yticks=range(17, 170, 34), yticklabels=pairs, xticks=range(17, 272, 34), xticklabels=percent)
+ax.set_xlabel("probability of the second class (%)")
+ax.grid(False)
+lab.show(fig, "01_bayes10", f"Pictures without noise. In each row one class turns into another: {', '.join(pairs)}. "
+         f"Probability of the second class, in percent: {', '.join(percent)}.")  # fmt: skip
 
 # %% [markdown]
-# Here are four test pictures as a student sees them, with two sets of probabilities: the truth, and
+# Only the two columns in the middle are really in doubt. There even the *Bayes classifier*, which
+# always picks the class with the highest true probability, is often wrong. No classifier can expect
+# to do better.
+#
+# Below are four test pictures as a student sees them, with two sets of probabilities: the truth, and
 # the answer of a *learned teacher*, a network that was trained on hard labels. The two pictures in
 # the middle have nearly the same true probabilities and **different labels**: the labels were drawn
 # at random. A student that trusts hard labels will try to learn a difference that does not exist.
@@ -118,22 +116,16 @@ print(f"Its negative log-likelihood is {bayes_nll:.4f} nats an image.")
 # %% tags=["hide-input"]
 import pandas as pd
 
-z_teacher = lab.logits("teacher of ten times the images")  # [5000, 10]
-truth, learned = log_truth.softmax(1), z_teacher.softmax(1)  # [5000, 10]
-wanted = ((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0))  # (label, true probability of pear)
-picked = [int(((truth[:, 1] - p).abs() + (test.labels != y)).argmin()) for y, p in wanted]
 fig, axes = plt.subplots(2, 4, figsize=(9, 4.4), height_ratios=(1, 1.35), sharey="row")
-for i, (top, ax) in zip(picked, axes.T, strict=True):
+for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, strict=True):
+    i = int(((truth[:, 1] - p).abs() + (test.labels != y)).argmin())  # label y, true p of pear
     top.imshow(test.images[i].permute(1, 2, 0))
-    top.set_title(f"label: {bayes10.CLASSES[test.labels[i]]}", loc="center")
-    top.axis("off")
-    both = pd.DataFrame({"truth": truth[i], "learned teacher": learned[i]}, bayes10.CLASSES)
-    both.plot.barh(ax=ax, width=0.8, color=figures.COLORS[::5], legend=i == picked[-1])
-    ax.set(xlim=(0, 1), xlabel="probability")
-axes[1, 0].invert_yaxis()
-lab.show(fig, "01_pictures", "Four pictures between apple and pear. " + " ".join(
-    f"Label {bayes10.CLASSES[test.labels[i]]}: true probability of pear {truth[i, 1]:.2f}, learned "
-    f"teacher {learned[i, 1]:.2f}." for i in picked), ["teacher of ten times the images"])  # fmt: skip
+    top.set(xticks=[], yticks=[], title=f"label: {bayes10.CLASSES[y]}")
+    frame = pd.DataFrame({"truth": truth[i], "learned teacher": learned[i]}, bayes10.CLASSES)
+    frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xlim=(0, 1))
+    ax.set(xlabel=f"probability (pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", ylim=(9.5, -0.5))
+alt = [ax.get_xlabel() for ax in axes[1]]
+lab.show(fig, "01_pictures", f"Four pictures, true and learned {alt}.", [TEN])
 
 # %% [markdown]
 # ## 2. One loss for every kind of target
@@ -211,8 +203,14 @@ def make_targets(labels, log_p, s, order):
     }
 
 
-# %%
+# %% tags=["check"]
 from kdutils import data
+
+
+def entropy(p):
+    """H(p) in nats: probabilities [..., classes] -> [...]; 0 log 0 counts as 0."""
+    return -(p * p.clamp(min=1e-30).log()).sum(dim=-1)
+
 
 recipe = lab.arm("hard labels").recipe  # the budget that all students share
 n, seed, s = recipe.n_train, lab.seeds[0], lab.experiments.SMOOTHING
@@ -221,22 +219,14 @@ x = data.normalise(dataset.train.images[:n], dataset)  # float32 [n, 3, 32, 32]
 labels, log_p = dataset.train.labels[:n], log_posterior("train", n)  # [n], [n, 10]
 order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))  # whose answer each gets
 targets = make_targets(labels, log_p, s, order)
-pd.DataFrame({name: p[0].tolist() for name, p in targets.items()}, bayes10.CLASSES).round(3)
-
-
-# %% tags=["check"]
-def entropy(p):
-    """H(p) in nats: probabilities [..., classes] -> [...]; 0 log 0 counts as 0."""
-    return -(p * p.clamp(min=1e-30).log()).sum(dim=-1)
-
-
+smooth, exact = targets["label smoothing"], targets["perfect teacher"]
 for name, p in targets.items():
     assert torch.allclose(p.sum(1), torch.ones(n), atol=1e-5), f"{name}: rows must sum to 1"
-smooth, exact = targets["label smoothing"], targets["perfect teacher"]
 assert abs(float(smooth.max()) - (1 - 0.9 * s)) < 1e-5, "the label keeps 1 - s and gets s / 10 back"
 assert torch.equal(targets["permuted teacher"][3], exact[order[3]]), "image i gets answer order[i]"
 assert abs(float(entropy(smooth).mean() / entropy(exact).mean()) - 1) < 0.2, "not equally soft"
-print("Four sets of targets; the truth and label smoothing are equally soft.")
+k = int((labels[order] != labels).nonzero()[0])  # an image that gets the answer of another class
+pd.DataFrame({name: p[k].tolist() for name, p in targets.items()}, bayes10.CLASSES).round(3)
 
 # %% [markdown]
 # ## 4. A loop in which only the target changes
@@ -287,7 +277,9 @@ def train(x, target, epochs=recipe.epochs):
 # Is it the loop that made the records? `kdutils.training.fit` takes a recipe. For a teacher's answer
 # it computes the KL divergence and not the cross-entropy. We train two epochs both ways and compare
 # every weight. (A formula of your own that adds up in another order may differ in the last digits.
-# That is no error.)
+# That is no error.) Then we train in full, live, once for each target. Beside each student stands the
+# recorded run of the same recipe and seed, trained by `kdutils` and stored. On another processor than
+# the record's, a few images may differ.
 
 # %%
 from dataclasses import replace
@@ -302,11 +294,6 @@ for name, target in targets.items():
     apart = max(float((a - b).detach().abs().max()) for a, b in weights)
     assert apart < 1e-4, f"{name}: the two loops part by {apart:.1e}"
     print(f"{name}: " + ("every weight equal, bit for bit" if apart == 0 else f"{apart:.0e} apart"))
-
-# %% [markdown]
-# Now the full training, live, once for each target. Beside each student stands the recorded run of
-# the same recipe and seed, trained by `kdutils` and stored. On another processor than the record's,
-# a few images may differ.
 
 # %%
 x_test = data.normalise(test.images, dataset)  # [5000, 3, 32, 32]
@@ -361,7 +348,7 @@ for ax, (name, mean) in zip(axes, by_class.items(), strict=True):
 given = "; ".join(f"{name} {row['to the twin (%)']:.1f} percent" for name, row in rows.items())
 lab.show(fig, "01_similarity", "Three heat maps of the mean probability that images of each class "
          "get for each class: blocks of two by two for the truth and the learned teacher, a bare "
-         f"diagonal for label smoothing. To the twin: {given}.", ["teacher of ten times the images"])  # fmt: skip
+         f"diagonal for label smoothing. To the twin: {given}.", [TEN])  # fmt: skip
 
 # %% [markdown]
 # Look for the blocks of two along the diagonal. Nobody told the learned teacher which classes look
@@ -384,36 +371,28 @@ lab.show(fig, "01_similarity", "Three heat maps of the mean probability that ima
 # $$ q_i = \frac{\exp(z_i / T)}{\sum_j \exp(z_j / T)} . $$
 #
 # $T = 1$ is the ordinary softmax. A higher temperature moves all classes closer together, a lower one
-# leaves only the largest. The order of the classes never changes. **Your turn**, without `F.softmax`:
+# leaves only the largest. The order of the classes never changes.
+#
+# Under the code are the learned teacher's logits for a picture that it is unsure about. Move the
+# slider. At $T = 1$ two classes have nearly all the probability. As $T$ rises, the small probabilities
+# become visible; at a very high $T$ all classes look equal. The entropy measures that: it is 0 for a
+# hard label and $\log 10 \approx 2.30$ nats for ten equal classes.
 
 
-# %% tags=["your-turn"]
+# %%
 def soften(z, T):
     """Softmax at temperature T: logits [..., classes] -> probabilities of the same shape."""
-    # your turn: subtract the largest logit first (it cancels), so that exp cannot overflow
-    e = torch.exp((z - z.max(dim=-1, keepdim=True).values) / T)
+    e = torch.exp((z - z.max(dim=-1, keepdim=True).values) / T)  # the largest cancels: no overflow
     return e / e.sum(dim=-1, keepdim=True)
-    # end
 
 
-# %% tags=["check"]
-from kdutils import losses
-
-z, v = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)
 for T in (0.5, 1.0, 4.0, 20.0):
-    assert torch.allclose(soften(z, T), F.softmax(z / T, dim=1)), f"not the softmax at T = {T}"
-    assert torch.allclose(soften(z, T), losses.soft_targets(z, T)), "kdutils says something else"
-    assert torch.equal(soften(z, T).argsort(1), z.argsort(1)), "the order of the classes changed"
-assert torch.isfinite(soften(torch.tensor([1e4, 0.0]), 0.5)).all(), "overflow: subtract the largest"
-assert (entropy(soften(z, 2.0)) > entropy(soften(z, 1.0))).all(), "a higher T must mean more entropy"
-assert (soften(z, 1e6) - 0.1).abs().max() < 1e-5, "at a huge T all ten classes must be equal"
-print("Your softmax at a temperature agrees with PyTorch's and with kdutils'.")
-
-# %% [markdown]
-# Below are the learned teacher's logits for a picture that it is unsure about. Move the slider. At
-# $T = 1$ two classes have nearly all the probability. As $T$ rises, the small probabilities become
-# visible; at a very high $T$ all classes look equal. The entropy measures that: it is 0 for a hard
-# label and $\log 10 \approx 2.30$ nats for ten equal classes.
+    z = z_teacher.double()  # [5000, 10]
+    assert torch.allclose(soften(z, T), F.softmax(z / T, dim=1))
+    assert torch.equal(soften(z, T).argmax(1), z.argmax(1))  # the first class stays the first
+    print(
+        f"T = {T:4g}: mean entropy of the teacher's answers {entropy(soften(z, T)).mean():.3f} nats"
+    )
 
 # %% tags=["hide-input"]
 from kdutils.slider import TemperatureSlider
@@ -447,6 +426,9 @@ def distillation_loss(z, v, y, T, alpha):
 
 
 # %% tags=["check"]
+from kdutils import losses
+
+z, v = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # student and teacher [64, 10]
 for T, alpha in ((1.0, 0.5), (4.0, 0.9), (20.0, 1.0)):
     ours = distillation_loss(z, v, y, T, alpha)
     log_q, p = F.log_softmax(z / T, dim=1), F.softmax(v / T, dim=1)
@@ -454,7 +436,9 @@ for T, alpha in ((1.0, 0.5), (4.0, 0.9), (20.0, 1.0)):
     theirs = alpha * T**2 * kl + (1 - alpha) * F.cross_entropy(z, y)
     assert torch.allclose(ours, theirs), f"not the formula at T = {T}, alpha = {alpha}"
     assert torch.allclose(ours, losses.kd_loss(z, v, y, T, alpha)), "kdutils says something else"
-assert distillation_loss(v, v, y, 4.0, 1.0).abs() < 1e-12, "must be 0 where student and teacher agree"
+assert distillation_loss(v, v, y, 4.0, 1.0).abs() < 1e-12, (
+    "must be 0 where student and teacher agree"
+)
 print("Your loss, PyTorch's functions and kdutils agree.")
 
 # %% [markdown]
@@ -463,19 +447,16 @@ print("Your loss, PyTorch's functions and kdutils agree.")
 # is no error, only a warning. `reduction="batchmean"` is the formula. The tables of
 # [peterliht/knowledge-distillation-pytorch](https://github.com/peterliht/knowledge-distillation-pytorch)
 # were made with the default; [chapter 03](03_distilling_mlps.ipynb) measures what that changes.
+#
+# **Label smoothing is distillation too**, with $T = 1$, $\alpha = 1$ and a teacher that knows only the
+# label. PyTorch's own label smoothing differs from our loss by the entropy of the target, which no
+# gradient sees.
 
 # %%
 log_q, p = F.log_softmax(z, dim=1), F.softmax(v, dim=1)  # [64, 10] each
 each = F.kl_div(log_q, p, reduction="none")  # [64, 10]
-by_default, by_formula = each.mean(), each.sum(dim=1).mean()
-print(f"by the formula / by default = {by_formula / by_default:.4f}")
+print(f"the trap: by the formula / by default = {each.sum(dim=1).mean() / each.mean():.4f}")
 
-# %% [markdown]
-# **Label smoothing is distillation too**, with $T = 1$, $\alpha = 1$ and a teacher that knows only the
-# label. PyTorch's own label smoothing differs from our loss by the entropy of the target, which no
-# gradient sees:
-
-# %%
 ignorant = F.one_hot(y, 10) * 0.9 + 0.1 / 10  # a share of 0.1 is spread: [64, 10]
 as_teacher = distillation_loss(z, torch.log(ignorant), y, T=1.0, alpha=1.0)
 as_label = F.cross_entropy(z, y, label_smoothing=0.1)
@@ -528,26 +509,23 @@ matching = ((z - z.mean(1, keepdim=True)) - (v - v.mean(1, keepdim=True))) / 10 
 gradients = {T: soft_gradient(T) for T in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)}
 size = {T: g.norm(dim=1).mean().item() for T, g in gradients.items()}
 apart = {T: ((g - matching).norm() / matching.norm()).item() for T, g in gradients.items()}
+within = min(T for T in size if size[T] > 0.9 * size[256.0])
+print(f"With T², the gradient at T = 1 has {size[1.0] / size[256.0]:.0%} of its length at T = 256.")
+print(f"It is within a tenth of its final length from T = {within:g} on.")
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
-left.loglog(list(size), list(size.values()), label="with T²", markevery=1)
-left.loglog(list(size), [g / T**2 for T, g in size.items()], label="without T²", markevery=1)
-left.set(title="Weight of the teacher's term", ylabel="mean length of the gradient")
+left.plot(list(size), list(size.values()), label="with T²", markevery=1)
+left.plot(list(size), [g / T**2 for T, g in size.items()], label="without T²", markevery=1)
+left.set(title="Length of the soft gradient (1,000 images)", ylabel="mean length of the gradient")
 left.legend()
-right.loglog(list(apart), list(apart.values()), markevery=1)
-right.set(title="Distance from logit matching (with T²)", ylabel="relative distance")
+right.plot(list(apart), list(apart.values()), markevery=1)
+right.set(title="With T²: distance from logit matching", ylabel="relative distance")
 for ax in (left, right):
-    ax.set(xlabel="temperature T", xticks=list(size), xticklabels=[f"{T:g}" for T in size])
-lab.show(fig, "01_temperature_squared", "Against T from 1 to 256. Left: the gradient with the factor "
-         f"goes from {size[1.0]:.3f} to {size[256.0]:.3f}, without it to {size[256.0] / 256**2:.1e}. "
-         f"Right: the relative distance from logit matching goes from {apart[1.0]:.2f} to "
-         f"{apart[256.0]:.3f}.")  # fmt: skip
-
-# %%
-within = [T for T in size if size[T] > 0.9 * size[256.0]]
-print(f"With T², the gradient at T = 1 has {size[1.0] / size[256.0]:.0%} of its length at T = 256.")
-print(f"It is within a tenth of its final length from T = {min(within):g} on.")
+    ax.set(xscale="log", yscale="log", xlabel="temperature T")
+    ax.set_xticks([1, 4, 16, 64, 256], ["1", "4", "16", "64", "256"])
+lab.show(fig, "01_temperature_squared", f"With T² the gradient grows from {size[1.0]:.3f} to {size[256.0]:.3f}, without it falls "
+         f"to {size[256.0] / 256**2:.1e}; the distance falls from {apart[1.0]:.2f} to {apart[256.0]:.3f}.")  # fmt: skip
 
 # %% [markdown]
 # Look at the left panel. With $T^2$ the curve becomes flat on the right, as the formula says, and is
@@ -563,36 +541,42 @@ print(f"It is within a tenth of its final length from T = {min(within):g} on.")
 # student's own images. All students have the same network, images, steps and schedule, and at each
 # seed the same first weights and order of images. They learn with $\alpha = 1$ and $T = 1$, so there
 # is no weight and no temperature to tune.
+#
+# The results are mean ± 95 % interval and number of seeds, on the test images. There is no published
+# value for this data set. The last column is the *expected calibration error*: sort the images into
+# 15 bins by the student's confidence, take in each bin the distance between mean confidence and the
+# share that is right, and average over the images. [Chapter 02](02_training_teachers.ipynb) works
+# with it. The lines under the figure compare the arms in pairs of the same seed.
 
 # %%
+from IPython.display import Markdown, display
+
 arms = ["hard labels", "label smoothing", "learned teacher of the same images", "learned teacher",
         "perfect teacher", "permuted teacher"]  # fmt: skip
-lab.recipes(*arms)
-
-# %% [markdown]
-# These fields are all that differs. Accuracy on the test images in percent: mean, 95 % interval and
-# number of seeds. There is no published value for this data set.
-
-# %%
-lab.table("A first distillation")
+display(lab.recipes(*arms))  # all that differs
+titles = {
+    "test_accuracy": "accuracy (%)",
+    "test_nll": "NLL (nats)",
+    "test_ece": "calibration error (%)",
+}
+table = pd.DataFrame({t: {arm: lab.cell(arm, m) for arm in arms} for m, t in titles.items()})
+calibration = metrics.calibration_error(log_truth, test.labels)
+table.loc["Bayes classifier"] = [f"{bayes_accuracy:.2f}", f"{bayes_nll:.4f}", f"{calibration:.2f}"]
+table
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
 words = lab.dots(left, arms, "test_accuracy", control="permuted teacher")
 lab.dots(right, arms[:-1], "test_nll", at_least=0.01)
-for ax, best in ((left, bayes_accuracy), (right, bayes_nll)):
-    ax.axvline(best, color="k", ls=":", lw=1.4, marker="", label="Bayes classifier")
+for ax, best, label in ((left, bayes_accuracy, "Bayes classifier"), (right, bayes_nll, None)):
+    low, high = ax.get_xlim()
+    ax.axvline(best, color="k", ls=":", marker="", label=label)
+    ax.set_xlim(min(low, best - 0.01), max(high, best + 0.01))
 left.set(xlabel=f"accuracy on {len(test):,} test images (%)")
-left.set_xlim(right=max(left.get_xlim()[1], bayes_accuracy + 0.4))
 right.set(xlabel="negative log-likelihood (nats an image)")
-right.set_xlim(left=min(right.get_xlim()[0], bayes_nll - 0.01))
-fig.legend(*left.get_legend_handles_labels(), loc="outside upper right")
-lab.show(fig, "01_first_distillation", f"Test accuracy of the students in percent, mean and 95 % "
-         f"interval: {words}; Bayes classifier {bayes_accuracy:.2f}. Beside it their negative "
-         "log-likelihood.", arms)  # fmt: skip
-
-# %% [markdown]
-# The arms share seeds, so we compare them pair by pair:
+fig.legend(loc="outside upper right")
+lab.show(fig, "01_first_distillation",
+         f"Test accuracy in percent: {words}; Bayes classifier {bayes_accuracy:.2f}.", arms)  # fmt: skip
 
 # %%
 lab.differences("test_accuracy", {
@@ -624,87 +608,64 @@ def gap_closed(arm, baseline="hard labels"):
 sizes = {", a quarter of the images": n // 4, "": n, ", four times the images": 4 * n}
 rows = {}
 for suffix, images in sizes.items():
-    hard, exact = (lab.mean(kind + suffix, "test_accuracy") for kind in ("hard labels", "perfect teacher"))
-    rows[f"{images:,} images"] = {
-        "gap of hard labels (points)": bayes_accuracy - hard,
-        "lead of the truth (points)": exact - hard,
-        "gap closed (%)": gap_closed("perfect teacher" + suffix, "hard labels" + suffix),
-    }
-by_size = pd.DataFrame.from_dict(rows, orient="index")
+    hard = lab.mean(f"hard labels{suffix}", "test_accuracy")
+    exact = lab.mean(f"perfect teacher{suffix}", "test_accuracy")
+    closed = gap_closed(f"perfect teacher{suffix}", f"hard labels{suffix}")
+    rows[f"{images:,} images"] = bayes_accuracy - hard, exact - hard, closed
+columns = ["gap of hard labels (points)", "lead of the truth (points)", "gap closed (%)"]
+by_size = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 by_size.round(1)
 
 # %% tags=["hide-input"]
+from kdutils import figures
+
 fig, ax = plt.subplots(figsize=(6.5, 3.7))
 for k, kind in enumerate(("hard labels", "perfect teacher")):
     for suffix, images in sizes.items():
         if found := lab.values(kind + suffix, "test_accuracy"):
-            figures.dot(ax, images * (0.97, 1.03)[k], *metrics.mean_ci(found), style=k,
-                        vertical=True, label=None if suffix else kind)  # fmt: skip
-ax.axhline(bayes_accuracy, color="k", ls=":", lw=1.4, marker="", label="Bayes classifier")
-ax.set(xscale="log", xlabel="images to learn from", ylabel="test accuracy (%)",
-       ylim=figures.span([bayes_accuracy, *lab.values("hard labels, a quarter of the images", "test_accuracy")]))  # fmt: skip
-ax.set_xticks(list(sizes.values()), [f"{k:,}" for k in sizes.values()])
-ax.minorticks_off()
+            figures.dot(ax, images * (0.97, 1.03)[k], *metrics.mean_ci(found), style=k, vertical=True,
+                        label=None if suffix else kind)  # fmt: skip
+ax.axhline(bayes_accuracy, color="k", ls=":", marker="", label="Bayes classifier")
+ax.set(xscale="log", xlabel="images to learn from", ylabel="test accuracy (%)")
+ax.set_xticks(list(sizes.values()), [f"{k:,}" for k in sizes.values()], minor=False)
 ax.legend(loc="lower right")
-lab.show(fig, "01_images", "Test accuracy of hard labels and of the perfect teacher. " + " ".join(
-    f"{row}: gap {v.iloc[0]:.1f} points, lead {v.iloc[1]:.1f}, closed {v.iloc[2]:.0f} percent."
-    for row, v in by_size.iterrows()), ["hard labels", "perfect teacher"])  # fmt: skip
+alt = "; ".join(
+    f"{row}: gap {v.iloc[0]:.1f}, lead {v.iloc[1]:.1f}" for row, v in by_size.iterrows()
+)
+lab.show(fig, "01_images", f"Test accuracy against images. {alt}.", ["hard labels"])
 
 # %% [markdown]
 # ## What we saw
 #
 # Take out your guesses.
 #
-# 1. *The truth against labels.* Compare the first and the fifth row below. Both students saw the same
-#    images. The column "gap closed" is what probabilities are worth here, when they are right.
-# 2. *Softness without knowledge.* Look at label smoothing twice: at its accuracy, and at the
-#    probabilities in the last two columns. The two need not move together.
+# 1. *The truth against labels.* Both students saw the same images. The share of the gap that closes is
+#    what probabilities are worth here, when they are right.
+# 2. *Softness without knowledge.* Look at label smoothing twice: at its accuracy, and at the last two
+#    columns of the table, which judge its probabilities. The two need not move together.
 # 3. *Targets of other images.* On average over the images, the permuted targets are the same for every
 #    picture, so there is nothing to learn from the picture. Ten classes give 10 % by guessing.
 # 4. *More images.* Two measures, two answers. The *lead* asks how many more test images are right. The
 #    *share* asks how much of what labels miss the truth brings back. "The fewer images, the more a
 #    teacher is worth" is a claim about the lead; check the other column before you repeat it.
-#
-# The last column is the *expected calibration error*: sort the images into 15 bins by the student's
-# confidence, take in each bin the distance between mean confidence and the share that is right, and
-# average over the images. [Chapter 02](02_training_teachers.ipynb) works with it.
 
-# %%
-rows = {
-    name: {
-        "accuracy (%)": lab.mean(name, "test_accuracy"),
-        "gap closed (%)": gap_closed(name),
-        "NLL (nats)": lab.mean(name, "test_nll"),
-        "calibration error (%)": lab.mean(name, "test_ece"),
-    }
-    for name in arms
-}
-calibration = metrics.calibration_error(log_truth, test.labels)
-rows["Bayes classifier"] = dict(
-    zip(rows["hard labels"], (bayes_accuracy, 100, bayes_nll, calibration), strict=True)
-)
-pd.DataFrame.from_dict(rows, orient="index").round(2)
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
-
-
 def said(value, unit=" %", digits=0):
     return "*(not recorded)*" if value != value else f"**{value:.{digits}f}{unit}**"
 
 
-lead, closed = by_size["lead of the truth (points)"], by_size["gap closed (%)"]
+lead, share = by_size["lead of the truth (points)"], by_size["gap closed (%)"]
+ece = [said(lab.mean(name, "test_ece"), digits=1) for name in ("hard labels", "label smoothing")]
 Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the gap that hard labels leave.
-2. Label smoothing closes {said(gap_closed("label smoothing"))}; its calibration error is
-   {said(rows["label smoothing"]["calibration error (%)"], " %", 1)}, that of hard labels {said(rows["hard labels"]["calibration error (%)"], " %", 1)}.
-3. The student of permuted targets gets {said(rows["permuted teacher"]["accuracy (%)"])} of the test images right.
-4. From few images to many, the lead is {", ".join(said(v, "", 1) for v in lead)} points, and the share of the gap
-   closed {", ".join(said(v) for v in closed)}. The lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink steadily"}
-   and the share {"grows" if closed.is_monotonic_increasing else "does not grow steadily"} with the number of images.""")  # fmt: skip
+2. Label smoothing closes {said(gap_closed("label smoothing"))}. Calibration error: hard labels {ece[0]}, smoothed {ece[1]}.
+3. The student of permuted targets gets {said(lab.mean("permuted teacher", "test_accuracy"))} of the test images right.
+4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points. The share of the gap
+   {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(said(v) for v in share)}.
+5. The learned teacher closes {said(gap_closed("learned teacher"))}, the one of the same images {said(gap_closed("learned teacher of the same images"))}.""")  # fmt: skip
 
 # %% [markdown]
-# Now read the two rows of learned teachers, and hold each student against its own teacher, whose
-# accuracy stands in the table of section 9. The teacher of the same images had no more to go on than
+# Line 5 is about the two learned teachers. The teacher of the same images had no more to go on than
 # its student. Whatever the other one adds comes out of labels that the student never saw.
 #
 # ## Where it can mislead
@@ -727,7 +688,9 @@ for k in range(DRAWS):
         with torch.no_grad():
             right[name] = metrics.accuracy(net(x_test), test.labels)
     leads.append(right["perfect teacher"] - right["hard labels"])
-print(f"lead of the truth on {DRAWS} sets of images:", ", ".join(f"{v:+.1f}" for v in leads), "points")
+print(
+    f"lead of the truth on {DRAWS} sets of images:", ", ".join(f"{v:+.1f}" for v in leads), "points"
+)
 
 # %% [markdown]
 # If these leads differ more than the intervals of section 9 suggest, the intervals are too narrow for

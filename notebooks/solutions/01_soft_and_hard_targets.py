@@ -1,41 +1,58 @@
-"""Solutions of notebook 01. Each is a function; the tests run them on the smoke profile."""
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
 
-from collections.abc import Sequence
+# %% [markdown]
+# # Solutions of chapter 01
+#
+# The exercises stand at the end of [chapter 01](../01_soft_and_hard_targets.ipynb). The students here
+# are those of the profile `smoke`, so that everything runs in seconds.
+
+# %%
 from dataclasses import replace
 
-import numpy as np
 import torch
 from scipy.optimize import brentq
 
-from kdutils import data, losses, metrics
-from kdutils.course import arms
+from kdutils import data, experiments, losses, metrics, training
 from kdutils.knowledge import log_posterior
-from kdutils.runs import run
-from kdutils.training import fit, predict
+
+# %% [markdown]
+# ## 1. The temperature of an entropy
+#
+# The entropy rises with $T$, so at most one temperature has the entropy that we look for.
 
 
-def entropy(q: torch.Tensor) -> float:
-    """Entropy of one distribution, in nats."""
-    return float(-(q * q.clamp(min=1e-300).log()).sum())
+# %%
+def entropy(p: torch.Tensor) -> torch.Tensor:
+    """H(p) in nats: probabilities [..., classes] -> [...]."""
+    return -(p * p.clamp(min=1e-300).log()).sum(dim=-1)
 
 
 def temperature_of_entropy(logits: torch.Tensor, nats: float = 2.0) -> float:
-    """Exercise 1: the temperature at which the soft targets have this entropy.
-
-    The entropy rises with T, so that there is one such temperature at most.
-    """
+    """The temperature at which the soft targets of one image have this entropy."""
     z = logits.double()
-    return brentq(lambda t: entropy(losses.soft_targets(z, t)) - nats, 0.05, 1e4)
+    return brentq(lambda t: float(entropy(losses.soft_targets(z, t))) - nats, 0.05, 1e4)
 
 
-def gradient_of_the_mixture(
-    temperature: float = 1.0, alpha: float = 0.7
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Exercise 2: the gradient by autograd, and q - (alpha p + (1 - alpha) e_y) at T = 1.
+example = torch.tensor([8.0, 6.0, 1.0, 0.0, 0.0, -1.0, -1.0, -2.0, -3.0, -4.0])
+print(f"The example has an entropy of 2 nats at T = {temperature_of_entropy(example):.2f}.")
 
-    Both terms have gradients of the form q - target at T = 1, and the weights sum to 1. At T = 4
-    the soft term has another q, so that no single target gives the sum.
-    """
+# %% [markdown]
+# ## 2. Mixed losses are mixed targets, at T = 1 only
+#
+# The gradient of the KL divergence at $T = 1$ is $q - p$, that of the cross-entropy is $q - e_y$. Their
+# weights sum to 1, so the sum is $q - (\alpha p + (1 - \alpha) e_y)$. At $T = 4$ the soft term contains
+# the student's *softened* probabilities. These are not $q$, so no single target gives the sum.
+
+
+# %%
+def gradient_of_the_mixture(temperature: float = 1.0, alpha: float = 0.7):
+    """Two gradients [16, 10]: by autograd, and q - (alpha p + (1 - alpha) e_y)."""
     g = torch.Generator().manual_seed(0)
     student, teacher = 2 * torch.randn(2, 16, 10, dtype=torch.float64, generator=g)
     labels = torch.randint(10, (16,), generator=g)
@@ -46,19 +63,56 @@ def gradient_of_the_mixture(
     return len(z) * z.grad, losses.soft_targets(student) - target  # the loss is a batch mean
 
 
-def permuted_with_labels(profile: str, alpha: float = 0.5, seed: int = 0):
-    """Exercise 3: the records of labels alone, and of labels with a permuted teacher.
+for t in (1.0, 4.0):
+    by_autograd, by_formula = gradient_of_the_mixture(t)
+    print(f"T = {t:g}: largest difference {float((by_autograd - by_formula).abs().max()):.1e}")
 
-    By exercise 2 the target is half the label and half the answer about another image. On average
-    that is half the label and a twentieth for each class: the right class still leads, so that the
-    accuracy recovers, but the probabilities are much too low.
-    """
-    found = {arm.name: arm.recipe.with_seed(seed) for arm in arms(1, profile)}
-    return run(found["hard labels"]), run(replace(found["permuted teacher"], alpha=alpha))
+# %% [markdown]
+# ## 3 and 4. Other targets for the same loop
+#
+# `fit` accepts any logits as the teacher's answer, so the logarithm of any target will do.
+
+# %%
+recipe = next(
+    arm.recipe for arm in experiments.arms("01", "smoke") if arm.name == "perfect teacher"
+)
+dataset = data.load(recipe.dataset)
+labels = dataset.train.labels[: recipe.n_train]  # [n]
+hard = torch.nn.functional.one_hot(labels, 10).float()  # [n, 10]
+truth = log_posterior("train", recipe.n_train).softmax(1)  # [n, 10]
 
 
+def learn(target: torch.Tensor, seed: int = 0) -> dict[str, float]:
+    """Test accuracy (%) and negative log-likelihood (nats) of a student of these targets [n, 10]."""
+    answers = target.clamp(min=1e-20).log()
+    fitted = training.fit(replace(recipe, seed=seed), dataset, lambda epoch: answers)
+    z = training.predict(fitted.net.cpu(), dataset.test.images, dataset)
+    y = dataset.test.labels
+    return {"accuracy": metrics.accuracy(z, y), "nll": metrics.nll(z, y)}
+
+
+# %% [markdown]
+# **3.** On average over the images, the target is half the label and a twentieth for each class. The
+# right class still has the largest share, so most of the accuracy comes back. The probabilities are
+# much too low, and the negative log-likelihood shows it.
+
+# %%
+g = torch.Generator().manual_seed(0)
+permuted = truth[torch.randperm(len(truth), generator=g)]
+alone, mixed = learn(hard), learn(0.5 * hard + 0.5 * permuted)
+print("hard labels:", alone)
+print("half hard labels, half permuted:", mixed)
+assert mixed["accuracy"] > 40 and mixed["nll"] > alone["nll"]
+
+# %% [markdown]
+# **4.** The class means of the targets stay as they are, and most of the gain goes. It came from
+# knowing how certain *this* image is. On `bayes10`, knowing which classes are alike is worth little to
+# a student that has labels.
+
+
+# %%
 def shuffled_within_classes(labels: torch.Tensor, seed: int) -> torch.Tensor:
-    """Positions [N]: each image is given another image of its own class, in a random order."""
+    """Positions [n]: every image is given another image of its own class, in a random order."""
     g = torch.Generator().manual_seed(seed)
     order = torch.arange(len(labels))
     for c in labels.unique():
@@ -67,26 +121,12 @@ def shuffled_within_classes(labels: torch.Tensor, seed: int) -> torch.Tensor:
     return order
 
 
-def class_or_image(profile: str, seeds: Sequence[int] = (0, 1)) -> dict[str, float]:
-    """Exercise 4: mean test accuracy with true probabilities of this image, or of this class.
-
-    Nothing is left of the gain: it came from knowing how certain *this* image is. On bayes10, to
-    know which classes are alike is worth nothing to a student that has labels.
-    """
-    arm = next(arm for arm in arms(1, profile) if arm.name == "perfect teacher")
-    dataset = data.load(arm.recipe.dataset)
-    labels = dataset.train.labels[: arm.recipe.n_train]
-    truth = log_posterior("train", arm.recipe.n_train)
-    found: dict[str, list[float]] = {}
-    for seed in seeds:
-        taught = arm.recipe.with_seed(seed)
-        order = shuffled_within_classes(labels, seed)
-        for name, recipe, logits in (
-            ("hard labels", replace(taught, teacher=None), None),
-            ("of this image", taught, truth),
-            ("of this class", taught, truth[order]),
-        ):
-            net = fit(recipe, dataset, lambda epoch, logits=logits: logits).net
-            z = predict(net, dataset.test.images, dataset)
-            found.setdefault(name, []).append(metrics.accuracy(z, dataset.test.labels))
-    return {name: float(np.mean(values)) for name, values in found.items()}
+seeds = (0, 1)
+scores = {"hard labels": 0.0, "of this image": 0.0, "of this class": 0.0}
+for seed in seeds:
+    of_class = truth[shuffled_within_classes(labels, seed)]
+    for name, target in zip(scores, (hard, truth, of_class), strict=True):
+        scores[name] += learn(target, seed)["accuracy"] / len(seeds)
+print(scores)
+gain = scores["of this image"] - scores["hard labels"]
+assert scores["of this class"] - scores["hard labels"] < gain / 2
