@@ -134,7 +134,7 @@ for epoch in range(7):
 print("Stored by hand, stored by kdutils, asked now: the same float16 numbers in every epoch.")
 r = lab.arms["CNN5 distilled, no dropout"].recipe
 n = r.n_train or 45_000
-print(f"Below: {r.n_views} views of {n:,} images, {r.n_views * n * 10 * r.bits / 8e6:.2f} MB in all.")
+print(f"Below: {r.n_views} views of {n:,} images, {r.n_views * n * 10 * r.bits / 8e6:.2f} MB.")
 
 # %% [markdown]
 # Where 8 bits are used, each image's mean logit is taken off (no softmax can see it), and the rest is
@@ -171,7 +171,7 @@ for epoch in (1, 2, 3):
         own.append(about[k] == number)
         kin.append(labels[about[k]] == labels[number])
     own, kin = (torch.cat(x).float().mean() for x in (own, kin))
-    print(f"epoch {epoch}: {own:.1%} of the images get their own answer, {kin:.0%} one of their class")
+    print(f"epoch {epoch}: {own:.1%} of the images get their own answer, {kin:.0%} their class's")
 
 # %% [markdown]
 # **Your turn.** What do these shares tend to, on average over many shuffles? Image $i$ gets the answer
@@ -191,7 +191,8 @@ def expected_shares(labels: torch.Tensor) -> tuple[float, float]:
 # %% tags=["check", "nbval-check-output"]
 assert expected_shares(torch.tensor([0, 0, 1, 1])) == (0.25, 0.5), "two classes of two images"
 assert expected_shares(torch.tensor([0, 0, 0, 1]))[1] == 0.625, "three of one class, one of another"
-draws = [torch.randperm(len(labels), generator=torch.Generator().manual_seed(s)) for s in range(300)]
+dice = torch.Generator().manual_seed(0)
+draws = [torch.randperm(len(labels), generator=dice) for _ in range(300)]
 kin = torch.stack([labels[d] == labels for d in draws]).double().mean()
 assert abs(expected_shares(labels)[1] - kin) < 0.005, "300 shuffles of our labels say otherwise"
 print("With 500 images, one in 500 gets its own answer. With 45,000, one in 45,000.")
@@ -268,7 +269,7 @@ kept = store_by_number(shuffled, lambda number: photos[number])
 assert torch.allclose(kept.float(), ask(photos).float(), atol=0.02), "a row is about another image"
 kept = store_by_number(shuffled, crop)
 change = (kept.argmax(1) != ask(crop(torch.arange(len(photos)))).argmax(1)).double().mean()
-print(f"Every image finds its own answer. On new crops, {change:.1%} of the top answers still differ.")
+print(f"Each image finds its own answer. On new crops {change:.1%} of the top answers differ.")
 
 # %% [markdown]
 # The second half is the crop. An answer stored by number is about the right image, but about other
@@ -298,8 +299,8 @@ print(f"Every image finds its own answer. On new crops, {change:.1%} of the top 
 import torch.nn.functional as F
 
 v, y = stored[0].float(), labels  # [500, 10] answers, [500] labels
-z = torch.randn(10, generator=torch.Generator().manual_seed(0)).requires_grad_()  # one student's logits
-label = torch.tensor(3)  # of the image in front of it
+z = torch.randn(10, generator=dice).requires_grad_()  # a student's logits about one image
+label = torch.tensor(3)  # of that image
 for mean, c in lab.experiments.SCALES.items():
     everyone = z.expand(500, 10), v, label.expand(500)  # the same image, 500 answers about others
     (found,) = torch.autograd.grad(kd_loss(*everyone, 1.0, alpha, soft_scale=c), z)
@@ -365,8 +366,15 @@ def points(x) -> str:
     return f"{mean:+.2f}" + (f" ± {half:.2f}" if len(x) > 2 else "") + f" (n = {len(x)})"
 
 
+def interval_end(x) -> float:
+    """The upper end of the 95 % interval; the mean itself below three seeds."""
+    mean, half = metrics.mean_ci(list(x))
+    return mean + half if len(x) > 2 else mean
+
+
 # %%
-FAULTS = {"answers": "others", "mean": "elementwise", "schedule": "one-cycle SGD", "epoch": "best test epoch"}
+FAULTS = {"answers": "others", "mean": "elementwise",
+          "schedule": "one-cycle SGD", "epoch": "best test epoch"}  # fmt: skip
 rows = []
 for name, arm in lab.arms.items():
     table, _, share = arm.table.removesuffix(", one-cycle SGD").partition(", ")
@@ -380,8 +388,9 @@ for name, arm in lab.arms.items():
         student, answers = "no teacher", ""
     schedule = "constant Adam" if r.optimizer == "adam" else "one-cycle SGD"
     for epoch, metric in ex.CHOICES.items():
+        factors = (share, student, answers, mean, schedule, epoch)
         gain = (by_seed(name, metric) - by_seed(f"hard labels, {share}", metric)).dropna()
-        rows += [(share, student, answers, mean, schedule, epoch, seed, x) for seed, x in gain.items()]
+        rows += [(*factors, seed, x) for seed, x in gain.items()]
 gains = pd.DataFrame(rows, columns=["share", "student", *FAULTS, "seed", "gain"])
 here = gains[gains["share"] == shares[0]]
 anatomy = here[(here["answers"] != "") | (here["student"] == "no teacher")]
@@ -421,7 +430,8 @@ effects = {
     "answers of other images, batch mean": {"fault": "answers", "mean": "batch"},
     "answers of other images, elementwise mean": {"fault": "answers", "mean": "elementwise"},
 }
-pd.DataFrame({s: {k: points(effect(s, **e)) for k, e in effects.items()} for s in gains["share"].unique()})
+recorded = gains["share"].unique()
+pd.DataFrame({s: {k: points(effect(s, **e)) for k, e in effects.items()} for s in recorded})
 
 # %% [markdown]
 # ### Controls: what else could make a gain?
@@ -442,16 +452,19 @@ pd.DataFrame({s: {k: points(effect(s, **e)) for k, e in effects.items()} for s i
 import seaborn
 
 part = here[here["epoch"] == "epoch by validation"]
-half = lambda x: metrics.mean_ci(list(x))[1] if len(x) > 2 else 0  # noqa: E731
-ax = seaborn.pointplot(
-    part, x="gain", y="student", hue="schedule", errorbar=lambda x: (x.mean() - half(x), x.mean() + half(x)),
-    linestyle="none", markers=["o", "s"], dodge=0.3, capsize=0.15, err_kws={"linewidth": 1.5})  # fmt: skip
+ends = lambda x: (2 * x.mean() - interval_end(x), interval_end(x))  # noqa: E731
+ax = seaborn.pointplot(part, x="gain", y="student", hue="schedule", errorbar=ends, dodge=0.3, capsize=0.15,
+                       linestyle="none", markers=["o", "s"], err_kws={"lw": 1.5, "ls": "-", "marker": ""})  # fmt: skip
 ax.axvline(0.95, color="k", lw=1.2, ls=":", marker="", label="published: +.95, all images")
 ax.axvline(0, color="0.3", lw=1, ls="-", marker="")
-ax.set(xlabel="gain over hard labels with Adam (points)", ylabel="", title=f"{shares[0]}, epoch by validation")
-ax.figure.set_size_inches(8, 0.5 * part["student"].nunique() + 1)
-words = [f"{s}, {k} {x:+.2f}" for (k, s), x in part.groupby(["schedule", "student"], sort=False)["gain"].mean().items()]
-ax.legend(loc="best", title=None)
+ax.set(xlabel="gain over hard labels with Adam (points)", ylabel="", title=shares[0])
+ax.figure.set_size_inches(8, 0.5 * part["student"].nunique() + 1.2)
+ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=3)
+ax.get_legend().remove()
+words = [
+    f"{s}, {k} {x:+.2f}"
+    for (k, s), x in part.groupby(["schedule", "student"], sort=False)["gain"].mean().items()
+]
 lab.show(ax.figure, "04_anatomy", f"Points over hard labels with Adam: {'; '.join(words)}. Published: +0.95.",
          arms=[n for n in lab.arms if n.endswith(shares[0]) and lab.records(n)])  # fmt: skip
 
@@ -459,7 +472,11 @@ lab.show(ax.figure, "04_anatomy", f"Points over hard labels with Adam: {'; '.joi
 from IPython.display import Markdown
 
 last = here[(here["epoch"] == "best test epoch") & (here["schedule"] == "one-cycle SGD")]
-false, alone = (last[last["student"] == s].set_index("seed")["gain"] for s in ("others, elementwise mean", "no teacher"))
+last = last.set_index("seed").groupby("student")["gain"]
+false, alone = (
+    {s: g for s, g in last}.get(name, last.head(0))
+    for name in ("others, elementwise mean", "no teacher")
+)
 Markdown(
     f"**The false gain ({shares[0]}).** Answers of other images, the weak mean, the better schedule, the best "
     f"test epoch: **{points(false)}** points over hard labels with Adam. The same comparison without any "
@@ -507,13 +524,15 @@ for where, arm, metric, k, gain in (
     (shares[0], f"hard labels, {shares[0]}", ex.CHOICES["best test epoch"], 45, 0.85),
     ("all images", "CNN5, no dropout", "test_accuracy", 40, 0.95),
 ):
-    if (n_seeds := len(x := by_seed(arm, metric))) > 2:
-        luck = x.std() * expected_maximum(k)
-        low, high = (luck * ((n_seeds - 1) / stats.chi2.ppf(q, n_seeds - 1)) ** 0.5 for q in (0.975, 0.025))
-        print(f"{where}: {n_seeds} seeds scatter by sigma = {x.std():.2f} points. The best of {k} equal settings")
-        print(f"  gains {luck:.1f} points by luck (95 % interval {low:.1f} to {high:.1f}). Published gain: {gain}.")
-    else:
-        print(f"{where}: fewer than three seeds are recorded, no spread to compute from.")
+    x = by_seed(arm, metric)
+    if len(x) < 3:
+        print(f"{where}: fewer than three seeds are recorded, so no spread can be computed.")
+        continue
+    luck, free = x.std() * expected_maximum(k), len(x) - 1
+    low, high = luck * (free / stats.chi2.ppf([0.975, 0.025], free)) ** 0.5
+    print(f"{where}: {len(x)} seeds scatter by sigma = {x.std():.2f} points. The best of {k} equal")
+    print(f"   settings gains {luck:.2f} points by luck (95 % interval {low:.1f} to {high:.1f}).")
+    print(f"   Published gain: {gain}.")
 
 # %% [markdown]
 # Compare the two numbers in each line. Where the luck is as large as the gain, the selection explains
@@ -535,7 +554,9 @@ for where, arm, metric, k, gain in (
 # small and quick network after Page (2019) and Jordan (2024); on `paper` it is a ResNet-18.
 
 # %%
-display(lab.recipes(*[name for name in lab.arms if lab.arms[name].table == "Six rows of CNN5"][2:5:2]))
+from IPython.display import display
+
+display(lab.recipes("CNN5, no dropout", "CNN5 distilled, no dropout"))
 lab.table("Six rows of CNN5")
 
 # %%
@@ -557,10 +578,13 @@ found = {q: x for q, x in found.items() if x}
 if len(found) > 1:
     fig, ax = plt.subplots(figsize=(8, 3.2))
     wide = max(metrics.mean_ci(x)[1] or 0 for x in found.values() if len(x) != 2) + 0.2
-    words = figures.dots(ax, found, dict(zip(questions, (0.95, 0.98, 0.85, -1.23))), at_least=wide)
+    published = dict(zip(questions, (0.95, 0.98, 0.85, -1.23), strict=True))
+    words = figures.dots(ax, found, published, at_least=wide)
     ax.set(xlabel="gain in test accuracy (points)")
     fig.legend(loc="outside upper right")
-    lab.show(fig, "04_six_rows", f"Gains in points: {words}.", arms=[questions[q][0] for q in found])
+    lab.show(
+        fig, "04_six_rows", f"Gains in points: {words}.", arms=[questions[q][0] for q in found]
+    )
 
 # %% [markdown]
 # ### Patience
@@ -573,12 +597,17 @@ if len(found) > 1:
 # %%
 long = {"hard labels": ("CNN5, patient", "CNN5, no dropout"),
         "a distilled student": ("CNN5 distilled, patient", "CNN5 distilled, no dropout")}  # fmt: skip
-pd.DataFrame(
-    {
-        f"{lab.arms[name].recipe.epochs} epochs": {k: lab.cell(v[i], "test_accuracy") for k, v in long.items()}
-        for i, name in ((1, "CNN5, no dropout"), (0, "CNN5, patient"))
-    }
-    | {"longer minus shorter": {k: points((by_seed(a) - by_seed(b)).dropna()) for k, (a, b) in long.items()}}
+epochs = [lab.arms[name].recipe.epochs for name in long["hard labels"]]
+cells = {
+    k: [
+        lab.cell(b, "test_accuracy"),
+        lab.cell(a, "test_accuracy"),
+        points((by_seed(a) - by_seed(b)).dropna()),
+    ]
+    for k, (a, b) in long.items()
+}
+pd.DataFrame.from_dict(
+    cells, orient="index", columns=[f"{epochs[1]} epochs", f"{epochs[0]} epochs", "gained"]
 )
 
 # %% [markdown]
@@ -599,7 +628,12 @@ fig, ax = plt.subplots(figsize=(8.5, 3.4))
 values = {name: lab.values(name, "test_accuracy") for name in order if lab.records(name)}
 words = figures.dots(ax, values, control=order[2], at_least=1) if values else "nothing is recorded"
 ax.set(xlabel="test accuracy (%)")
-lab.show(fig, "04_few_labels", f"Test accuracy in percent with few, all or no labels: {words}.", arms=list(values))
+lab.show(
+    fig,
+    "04_few_labels",
+    f"Test accuracy in percent with few, all or no labels: {words}.",
+    arms=list(values),
+)
 
 # %%
 few, rest = "CNN5, 5 % of the labels", "5 % of the labels, the teacher answers for all images"
