@@ -59,8 +59,7 @@ lab
 #    student do as well as with labels alone, a little worse, or far worse?
 # 4. PyTorch's official tutorial distils one network once, and reports a gain of 0.94 points. Run it
 #    with five seeds. Will the 95 % interval of the gain leave out zero?
-
-# %% [markdown]
+#
 # ## 1. A teacher, and the training loop
 #
 # We use the 1,797 handwritten digits that come with scikit-learn, enlarged to 28 × 28 pixels. Nothing
@@ -128,13 +127,9 @@ def train(net, x, loss_of, seed, epochs, batch_size, lr):
     return net.eval()  # evaluation mode: dropout off
 
 
-# %% [markdown]
-# The teacher learns from labels. Its loss is the cross-entropy.
-
-
 # %%
 def from_labels(z, batch):
-    """The mean of -log q(label): logits z [B, 10], positions [B] -> []."""
+    """Learn from labels: the cross-entropy, the mean of -log q(label)."""
     return F.cross_entropy(z, y[batch])
 
 
@@ -210,14 +205,11 @@ torch.testing.assert_close(soften(z, 7.0)[1], torch.full((3,), 1 / 3))  # equal 
 assert soften(z, 20.0)[0].max() < soften(z, 1.0)[0].max(), "a higher T must flatten, not sharpen"
 print("soften is right.")
 
-# %% [markdown]
-# Now ask the teacher about the 100 images of the students. We ask once and keep the answers,
-# because a teacher that has finished learning will always say the same. They are kept as 16-bit
-# numbers, as they would be on disk.
-
 # %%
-with torch.no_grad():  # the teacher is not trained any more
-    t = teacher(x[:100]).half().float()  # the teacher's logits [100, 10]
+# Ask the teacher about the students' 100 images. Once is enough: it has finished learning, and will
+# always say the same. We round its logits to 16 bits, in which `kdutils` stores them.
+with torch.no_grad():
+    t = teacher(x[:100]).half().float()  # [100, 10]
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -256,7 +248,10 @@ lab.show(fig, "00_answers", "Three digits with the teacher's ten probabilities. 
 # the loss of [Hinton, Vinyals and Dean (2015)](https://arxiv.org/abs/1503.02531).
 #
 # **Your turn (10 minutes).** Write it. `F.log_softmax` is safer than the logarithm of a softmax:
-# a probability of 0 would give $-\infty$.
+# a probability of 0 would give $-\infty$. The check works one case out on paper. Two classes, $T = 2$:
+# the teacher's logits $(2 \log 3, 0)$ soften to $(\frac34, \frac14)$, the student's $(0, 0)$ to
+# $(\frac12, \frac12)$. So the soft term is $\frac34 \log \frac32 + \frac14 \log \frac12 \approx 0.1308$,
+# and the hard term is $\log 2$.
 
 
 # %% tags=["your-turn"]
@@ -271,11 +266,6 @@ def kd_loss(z, t, y, T, alpha):
     # end
 
 
-# %% [markdown]
-# The check works one case out on paper. Two classes, $T = 2$: the teacher's logits $(2 \log 3, 0)$
-# soften to $(\frac34, \frac14)$. The student's $(0, 0)$ soften to $(\frac12, \frac12)$. So the soft
-# term is $\frac34 \log \frac32 + \frac14 \log \frac12 \approx 0.1308$, and the hard term is $\log 2$.
-
 # %% tags=["check"]
 from kdutils import losses
 
@@ -285,29 +275,21 @@ for alpha, by_hand in ((1.0, 4 * 0.1308122), (0.0, 0.6931472), (0.5, 0.6081980))
     found = kd_loss(z2, t2, y2, T=2.0, alpha=alpha).item()
     assert abs(found - by_hand) < 1e-5, f"alpha = {alpha}: {found:.5f}, by hand {by_hand:.5f}"
 z3, t3 = torch.randn(2, 50, 10, generator=torch.Generator().manual_seed(0))  # [50, 10] each
-torch.testing.assert_close(
-    kd_loss(z3, t3, y[:50], 4.0, 0.9), losses.kd_loss(z3, t3, y[:50], 4.0, 0.9)
-)
-print("kd_loss is right, by hand and beside the course's own.")
+z3.requires_grad_()
+course = losses.kd_loss(z3, t3, y[:50], temperature=4.0, alpha=0.9)
+torch.testing.assert_close(kd_loss(z3, t3, y[:50], 4.0, 0.9), course)
+for T in (1.0, 4.0, 20.0):  # the gradient of the soft term, by autograd and by its formula
+    (gradient,) = torch.autograd.grad(kd_loss(z3, t3, y[:50], T, alpha=1.0), z3)
+    formula = T**2 * (soften(z3, T) - soften(t3, T)) / T / 50
+    torch.testing.assert_close(gradient, formula, atol=1e-6, rtol=1e-3)
+print("kd_loss is right: by hand, beside the course's own, and in its gradient.")
 
 # %% [markdown]
-# **Why $T^2$?** The gradient of the soft term for a student's logit is $(q_i - p_i) / T$. At a high
-# temperature $q_i - p_i$ shrinks as well, like $1 / T$. So the pull of the teacher would fade like
-# $1 / T^2$ while the pull of the label stayed as it was. The factor makes up for it. Autograd agrees:
-
-# %%
-import pandas as pd
-
-rows = {}
-for T in (1.0, 4.0, 20.0, 100.0):
-    z = z3.clone().requires_grad_()  # [50, 10]
-    kd_loss(z, t3, y[:50], T, alpha=1.0).backward()
-    rows[f"T = {T:g}"] = {"with T²": z.grad.norm().item(), "without": z.grad.norm().item() / T**2}
-    formula = T * (soften(z, T) - soften(t3, T)) / len(z)  # T² (q - p) / T, mean over the batch
-    torch.testing.assert_close(z.grad, formula, atol=1e-6, rtol=1e-3)
-pd.DataFrame(rows).T.rename_axis(columns="length of the gradient").round(5)
-
-# %% [markdown]
+# **Why $T^2$?** The gradient of one image's soft term for the logit $z_i$ is $(q_i - p_i) / T$, which the
+# check has just tested. At a high temperature $q_i - p_i$ shrinks as well, like $1 / T$. So without
+# the factor, the pull of the teacher would fade like $1 / T^2$, while the pull of the label stayed as
+# it was. [Chapter 06](06_temperature.ipynb) returns to this.
+#
 # ## 4. Your first distillation
 #
 # Two students, much smaller than the teacher, start from the same weights. They see the same 100
@@ -337,44 +319,40 @@ print(f"teacher, of 1,100 labels:  {accuracy(teacher):.1f} %")
 # images, and with them another accuracy. So we repeat the pair at ten seeds, and look at the
 # *differences*. Both students of a pair share their seed. What a lucky start gives to both cancels
 # out, and a fair comparison needs fewer runs.
-
-# %%
-scores = pd.DataFrame(
-    {
-        name: [
-            accuracy(train(new_net(32, seed), x[:100], loss, seed, **budget)) for seed in range(10)
-        ]
-        for name, loss in (("labels alone", from_labels), ("distilled", from_teacher))
-    }
-).rename_axis("seed")
-scores["gain"] = scores["distilled"] - scores["labels alone"]
-scores.T.round(1)
-
-# %% [markdown]
+#
 # From $n$ gains with mean $\bar d$ and standard deviation $s$, the 95 % interval of the true mean is
 #
 # $$ \bar d \pm t_{n-1}\, \frac{s}{\sqrt{n}} , $$
 #
-# where $t_{n-1}$ is the 97.5 % quantile of Student's $t$ distribution: 2.26 for ten runs, 12.7 for two.
+# where $t_{n-1}$ is the 97.5 % quantile of Student's $t$ distribution: 2.26 for ten pairs, 12.7 for two.
 # If the interval leaves out zero, luck with seeds is a poor explanation of the gain.
 
 # %%
+import pandas as pd
 from scipy import stats
 
 from kdutils import metrics
 
+scores = pd.DataFrame(
+    {
+        name: [accuracy(train(new_net(32, s), x[:100], loss, s, **budget)) for s in range(10)]
+        for name, loss in (("labels alone", from_labels), ("distilled", from_teacher))
+    }
+).rename_axis("seed")
+scores["gain"] = scores["distilled"] - scores["labels alone"]
 n = len(scores)
 half = stats.t.ppf(0.975, n - 1) * scores["gain"].std() / n**0.5
 test = metrics.paired_test(scores["distilled"], scores["labels alone"])
 assert abs(test["ci95"] - half) < 1e-9  # the course's own test says the same
 print(f"gain: {scores['gain'].mean():+.2f} ± {half:.2f} points (95 % interval, {n} pairs)")
+scores.T.round(1)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.plot([0, 1], scores[["labels alone", "distilled"]].T, "o-", color="C0", lw=1, alpha=0.7)
 ax.axhline(accuracy(teacher), color="k", ls="--", lw=1, marker="", label="teacher")
 ax.set(xticks=[0, 1], xticklabels=["labels alone", "distilled"], xlim=(-0.3, 1.3),
-       ylabel="test accuracy (%)", title=f"Ten pairs of students, {n} seeds")  # fmt: skip
+       ylabel="test accuracy (%)", title=f"{n} pairs of students, one line a seed")  # fmt: skip
 ax.legend(loc="lower right")
 lab.show(fig, "00_seeds", "Ten lines, one a seed, from a student of labels alone (mean "
          f"{scores['labels alone'].mean():.1f} %) to its distilled twin ({scores['distilled'].mean():.1f} %); "
@@ -399,7 +377,7 @@ def from_shuffled(z, batch):
 
 tried = {
     "labels alone": (from_labels, budget),
-    "labels alone, 200 epochs": (from_labels, budget | {"epochs": 200}),
+    "labels alone, 120 epochs": (from_labels, budget | {"epochs": 120}),
     "shuffled answers": (from_shuffled, budget),
     "distilled": (from_teacher, budget),
 }
@@ -476,6 +454,8 @@ print("All weights of both networks are equal, bit for bit.")
 #
 # Here is one of each. The loss is older than the one above: it compares the logits themselves
 # ([Ba and Caruana 2014](https://arxiv.org/abs/1312.6184)), apart from a constant that no softmax sees.
+# Once registered, they are names like any other. `lab.train` trains recipes at the seeds of this page
+# and keeps their records.
 
 # %%
 from sklearn.datasets import load_digits
@@ -510,15 +490,11 @@ def small_digits():
 
 models.register("my-net", MyNet)
 losses.register("my-loss", match_logits)
-data.register("my-digits", small_digits)
-
-# %% [markdown]
-# From now on they are names like any other. `lab.train` trains recipes at the seeds of this page and
-# keeps their records.
+_ = data.register("my-digits", small_digits)
 
 # %%
-expert = Recipe(dataset="my-digits", model="my-net", epochs=20, batch_size=25, lr=3e-3, **plain)
-pupil = replace(expert, n_train=100, epochs=40)
+expert = Recipe(dataset="my-digits", model="my-net", epochs=10, batch_size=50, lr=3e-3, **plain)
+pupil = replace(expert, n_train=100, epochs=40, batch_size=25)
 own = {
     "my net, 1,100 labels": expert,
     "my net, 100 labels": pupil,
@@ -601,41 +577,40 @@ def recipes(**budget):
 
 # %%
 def tutorial_loss(z, t, y):
-    """The tutorial's loss, in its own order of operations."""
+    """The tutorial's loss, in its own order of operations: [B, classes], [B, classes], [B] -> []."""
     p = F.softmax(t / 2, dim=-1)  # [B, classes]
     log_q = F.log_softmax(z / 2, dim=-1)  # [B, classes]
     soft = torch.sum(p * (p.log() - log_q)) / len(z) * 2**2
     return 0.25 * soft + 0.75 * F.cross_entropy(z, y)
 
 
-for T, alpha in ((2.0, 0.25), (2.0, 0.75), (4.0, 0.25)):
-    ratio = tutorial_loss(z3, t3, y[:50]) / kd_loss(z3, t3, y[:50], T, alpha)
-    print(f"tutorial's loss / ours at T = {T:g}, alpha = {alpha}: {ratio:.6f}")
-default = F.kl_div(F.log_softmax(z3 / 2, 1), F.softmax(t3 / 2, 1), reduction="mean")
-right = F.kl_div(F.log_softmax(z3 / 2, 1), F.softmax(t3 / 2, 1), reduction="batchmean")
-print(f"F.kl_div, averaged over classes too, gives 1/{right / default:.0f} of the soft term")
+g = torch.Generator().manual_seed(1)
+z4, t4 = 3 * torch.randn(2, 128, 10, generator=g)  # logits as strong as a trained network's
+theirs, ours = tutorial_loss(z4, t4, y[:128]), kd_loss(z4, t4, y[:128], T=2.0, alpha=0.25)
+torch.testing.assert_close(theirs, ours)
+terms = soften(t4, 2.0) * (soften(t4, 2.0).log() - soften(z4, 2.0).log())  # [128, 10]
+print(f"the tutorial's loss {theirs:.4f}, kd_loss {ours:.4f}: the same")
+print(f"soft term: sum over classes, mean over images   {terms.sum(dim=1).mean():.4f}")
+print(f"           mean over images and classes         {terms.mean():.4f}")
 
 # %% [markdown]
-# It is. Many others are not. `F.kl_div` and `nn.KLDivLoss` average over images *and* classes unless
-# told `reduction="batchmean"`, and with ten classes that makes the soft term ten times too weak.
-# [Chapter 03](03_distilling_mlps.ipynb) shows what this does to published results.
+# The tutorial's loss is right. Many others are not. `F.kl_div` and `nn.KLDivLoss` average over images
+# *and* classes, unless they are told `reduction="batchmean"`. With ten classes this is the last line
+# above: a soft term ten times too weak. [Chapter 03](03_distilling_mlps.ipynb) shows what that did to
+# published results.
 #
-# The recipes of the experiment, as far as they differ:
+# Now the recipes, as far as they differ, and what came of them. Two rows go beyond the tutorial. In
+# *permuted teacher* each image gets the answer for another one: a control that must not help. In
+# *α = .9* the teacher's word counts for more.
 
 # %%
 ex = lab.experiments
-lab.recipes(*lab.of("The official PyTorch tutorial"))
-
-# %% [markdown]
-# Two rows go beyond the tutorial. In *permuted teacher* each image gets the answer for another image:
-# a control that must not help. In *α = .9* the teacher's word counts for more.
+lab.recipes(ex.TEACHER, ex.ALONE, ex.TAUGHT, ex.PERMUTED, ex.HEAVY)
 
 # %%
 lab.table("The official PyTorch tutorial")
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
-
 shown = [
     name
     for name in (ex.TEACHER, ex.ALONE, ex.TAUGHT, ex.HEAVY)

@@ -29,11 +29,11 @@ SOURCE = (
     "official PyTorch KD tutorial, one run, test set, "
     "https://docs.pytorch.org/tutorials/beginner/knowledge_distillation_tutorial.html"
 )
-TEACHER = "the tutorial's teacher"
-ALONE = "the tutorial's student, hard labels"
-TAUGHT = "the tutorial's student, distilled"
-PERMUTED = "the tutorial's student, permuted teacher"
-HEAVY = "the tutorial's student, distilled, α = .9"
+TEACHER = "tutorial teacher"
+ALONE = "tutorial student, hard labels"
+TAUGHT = "tutorial student, distilled"
+PERMUTED = "tutorial student, permuted teacher"
+HEAVY = "tutorial student, distilled, α = .9"
 
 
 def page_cell(tag: str, path=ROOT / "notebooks" / "00_your_first_distillation.py") -> ModuleType:
