@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from . import __version__, data, metrics, models
+from . import __version__, data, losses, metrics, models
 from .knowledge import Knowledge, Posterior
 from .recipes import Recipe
 from .store import Record, Store
@@ -28,6 +28,7 @@ from .training import (
     NotFinite,
     OutOfMemory,
     build_net,
+    check,
     fit,
     pick_device,
     predict,
@@ -141,6 +142,7 @@ def _train(recipe: Recipe, store: Store, device: torch.device, *hooks) -> Record
 def _measured(recipe: Recipe, store: Store, device: torch.device, on_epoch=None, on_step=None):
     """A new record, with its logits and weights (None where it failed)."""
     dataset = data.load(recipe.dataset)
+    check(recipe, dataset, device)  # also before its teachers are trained
     known = knowledge_of(recipe, store, device)
     checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
     made = build_net(recipe, dataset)
@@ -308,6 +310,8 @@ def run_all(
     ]
     missing = list(dict.fromkeys(r for row in wanted for r in row if store.get(r) is None))
     if missing:
+        for recipe in missing:
+            check(recipe, data.load(recipe.dataset), pick_device())
         plan, known = _with_teachers(missing, store), rates(store, pick_device())
         if not quiet:
             extra = len(plan) - len(missing)
@@ -402,8 +406,23 @@ def _work_on(recipe: Recipe, store: Store, until: float) -> Record | None:
     """One run in a worker; None where its time is over."""
     if time.time() > until:
         return None
+    for part in (recipe, *recipe.teachers):
+        _check_known(part)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _obtain(recipe, store)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _check_known(recipe: Recipe) -> None:
+    """ValueError where a worker lacks what was registered in the process that asks."""
+    places = {"dataset": data, "model": models, "loss": losses}
+    for field, name, source in recipe.registered:
+        here = places[field].REGISTERED
+        if name not in here or here.source(name) != source:
+            raise ValueError(
+                f"{field} = {name!r} is registered in your process, but not in the workers of "
+                "jobs > 1. Use jobs = 1, or hand run_all a function of a module that registers it: "
+                "prepare=..."
+            )

@@ -333,43 +333,40 @@ def _check_finite(recipe: Recipe, step_losses: torch.Tensor, epoch: int) -> None
 
 
 def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
-    """Try what a reader registered on one batch, before hours are spent.
+    """Try what a reader registered on a few images, before hours are spent.
 
     Raises ValueError, with what came and what was expected, where the network does not take the
     images or gives other logits than [batch, classes], or the loss is not a finite scalar that
-    depends on the student's logits. The course's own parts are not tried.
+    depends on the student's logits. A recipe of the course's own parts is not tried.
     """
     if not recipe.registered:
         return
-    part, classes = (
-        dataset.train.take(torch.arange(min(8, len(dataset.train)))),
-        len(dataset.classes),
-    )
-    part = part.to(device)
-    x, wanted = data.normalise(part.images, dataset), [len(part), classes]
+    few = dataset.train.take(torch.arange(min(8, len(dataset.train)))).to(device)
+    x, wanted = data.normalise(few.images, dataset), [len(few), len(dataset.classes)]
+    net = build_net(recipe, dataset).to(device).train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        net = build_net(recipe, dataset).to(device).train()
         try:
             z = forward(net, x, recipe.precision)
-        except (RuntimeError, TypeError, AttributeError) as problem:
-            raise ValueError(
-                f"model = {recipe.model!r} does not take images {list(x.shape)} of "
-                f"{dataset.name}: {problem}"
-            ) from problem
+        except Exception as problem:  # whatever a reader's code raises
+            given = f"images {list(x.shape)} of {dataset.name}"
+            raise ValueError(f"model = {recipe.model!r} fails on {given}: {problem}") from problem
         if list(z.shape) != wanted:
             raise ValueError(
-                f"model = {recipe.model!r} gives {list(z.shape)} for {len(x)} images of "
+                f"model = {recipe.model!r} gives {list(z.shape)} for {len(few)} images of "
                 f"{dataset.name}; it must give logits {wanted}, one a class."
             )
         z = z.detach().requires_grad_()
         t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
-        loss = losses.of(recipe.loss)(z, t, part.labels, recipe)
-    came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
+        try:
+            loss = losses.of(recipe.loss)(z, t, few.labels, recipe)
+        except Exception as problem:
+            raise ValueError(f"loss = {recipe.loss!r} fails: {problem}") from problem
     if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
+        came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
         raise ValueError(f"loss = {recipe.loss!r} gives a {came}; it must give a scalar tensor.")
     if not (loss.requires_grad and torch.isfinite(loss)):
         raise ValueError(
-            f"loss = {recipe.loss!r} gives {float(loss)}; it must be finite and depend on the "
+            f"loss = {recipe.loss!r} gives {loss.item()}; it must be finite and depend on the "
             "student's logits, its first argument."
         )
 

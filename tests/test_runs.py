@@ -9,7 +9,7 @@ import torch
 from conftest import put
 from jupyter_client.manager import start_new_kernel
 
-from kdutils import runs, store
+from kdutils import models, runs, store
 from kdutils.runs import run, run_all, trained
 from kdutils.store import Store
 from kdutils.training import Interrupted
@@ -103,6 +103,36 @@ def test_no_run_begins_after_the_minutes_are_over(tiny, store, capsys, monkeypat
     rows = run_all([tiny], range(4), store, minutes=1)
     assert [record.recipe.seed for record in rows[0]] == [0, 1]
     assert "Stopped after 1 min: 2 runs are missing" in capsys.readouterr().out
+
+
+def mine():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(28 * 28, 10))
+
+
+def register_mine():
+    models.register("mine", mine)
+
+
+def test_workers_know_what_was_registered_only_where_they_are_prepared(tiny, store, monkeypatch):
+    monkeypatch.setattr(models.REGISTERED, "things", {})
+    register_mine()
+    recipes = [replace(tiny, model="mine", epochs=1, seed=seed) for seed in (0, 1)]
+    with pytest.raises(ValueError, match="'mine' is registered in your process.*prepare="):
+        run_all(recipes, None, store, jobs=2, quiet=True)
+    [[first], _] = run_all(recipes, None, store, jobs=2, quiet=True, prepare=register_mine)
+    assert first.recipe == recipes[0] and first.metrics and first.note is None
+
+
+def test_a_record_of_something_typed_at_a_prompt_says_that_nobody_will_know_it(
+    tiny, store, monkeypatch
+):
+    monkeypatch.setattr(models.REGISTERED, "things", {})
+    typed = {}
+    exec("def net():\n    import torch\n    return mine()", {"mine": mine}, typed)
+    models.register("typed", typed["net"])
+    record = run(replace(tiny, model="typed"), store, CPU)
+    assert record.metrics and "typed at a prompt" in record.note
+    assert store.get(record.recipe) == record
 
 
 @pytest.mark.parametrize("wrong", [{"jobs": 0}, {"jobs": -1}, {"jobs": 1.5}, {"minutes": 0}])

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kdutils import data, models, training, views
+from kdutils import data, losses, models, training, views
 from kdutils.metrics import by_epoch
 from kdutils.runs import run
 from kdutils.store import Damaged
@@ -145,6 +145,94 @@ def test_a_gradient_that_is_laid_out_otherwise_gives_the_same_steps(tiny):
             )
         ends.append(weights(fit(recipe, data.load("digits"), device=CPU, net=net)))
     assert torch.allclose(ends[0], ends[1], atol=1e-6)
+
+
+# ---- what a reader registers is tried before it is trained
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Names that are forgotten after the test."""
+    for registry in (models.REGISTERED, losses.REGISTERED):
+        monkeypatch.setattr(registry, "things", {})
+
+
+class Mine(torch.nn.Module):
+    """One linear layer; `outputs` can be wrong."""
+
+    outputs = 10
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(28 * 28, self.outputs)
+
+    def forward(self, x):
+        return self.linear(x.flatten(1))
+
+
+class Eleven(Mine):
+    outputs = 11
+
+
+class Small32(Mine):
+    def forward(self, x):
+        return self.linear(x.repeat(1, 3, 1, 1).flatten(1))
+
+
+def plain(z, t, y, recipe):
+    return F.cross_entropy(z, y)
+
+
+def test_a_readers_network_and_loss_train_as_written_by_hand(registered, tiny):
+    models.register("mine", Mine)
+    losses.register("plain", plain)
+    recipe = replace(
+        tiny, model="mine", loss="plain", epochs=1, optimizer="sgd", lr=0.1, momentum=0.0,
+        schedule="constant",
+    )  # fmt: skip
+    digits = data.load("digits")
+    net = training.build_net(recipe, digits)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for batch in training.epoch_order(recipe.seed, 0, 300).split(50):
+        x = (digits.train.images[batch].float() / 255 - 0.1307) / 0.3081
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), digits.train.labels[batch]).backward()
+        optimizer.step()
+    by_hand = torch.cat([p.detach().flatten() for p in net.parameters()])
+    assert torch.allclose(weights(fit(recipe, digits, device=CPU)), by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("net", "loss", "said"),
+    [
+        (Eleven, plain, r"model = 'mine' gives \[8, 11\] .* it must give logits \[8, 10\]"),
+        (Small32, plain, r"model = 'mine' fails on images \[8, 1, 28, 28\] of digits: mat1"),
+        (
+            Mine,
+            lambda z, t, y, r: F.cross_entropy(z, y, reduction="none"),
+            r"Tensor \[8\]; .*scalar",
+        ),
+        (Mine, lambda z, t, y, r: 0.5, r"gives a float \[\]; it must give a scalar tensor"),
+        (Mine, lambda z, t, y, r: torch.tensor(0.5), r"gives 0.5; .* depend on the student"),
+        (Mine, lambda z, t, y, r: z.sum() * torch.inf, r"gives -?inf; it must be finite"),
+        (Mine, lambda z, t: z.sum(), r"loss = 'mine' fails: .*positional arguments"),
+        (Mine, lambda z, t, y, r: (z - t).sum(), r"loss = 'mine' fails"),  # there is no teacher
+    ],
+)
+def test_what_does_not_fit_is_named_before_training(registered, tiny, store, net, loss, said):
+    models.register("mine", net)
+    losses.register("mine", loss)
+    epochs = []
+    with pytest.raises(ValueError, match=said):
+        run(replace(tiny, model="mine", loss="mine"), store, CPU, on_epoch=epochs.append)
+    assert epochs == [] and list(store.local.glob("*.json")) == []
+
+
+def test_a_students_fault_is_found_before_its_teacher_is_trained(registered, tiny, store):
+    models.register("mine", Eleven)
+    with pytest.raises(ValueError, match="model = 'mine' gives"):
+        run(replace(tiny, model="mine", teacher=tiny), store, CPU)
+    assert store.get(tiny) is None
 
 
 def test_another_seed_is_another_run_and_the_same_seed_the_same(tiny):
