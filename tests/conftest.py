@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from kdutils import data
+from kdutils import data, losses, models
 from kdutils.recipes import Recipe
 from kdutils.store import Record, Store
 
@@ -76,3 +76,14 @@ def put(store: Store, recipe: Recipe, errors: int, val_errors: int, failure: str
             failure=failure,
         )
     )
+
+
+@pytest.fixture
+def clean_registries():
+    """What a test registers is gone after it."""
+    registries = (models.REGISTERED, losses.REGISTERED, data.REGISTERED)
+    before = [dict(registry.things) for registry in registries]
+    yield
+    for registry, things in zip(registries, before, strict=True):
+        registry.things.clear()
+        registry.things.update(things)

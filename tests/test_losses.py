@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from kdutils import losses
+from kdutils.recipes import Recipe
 
 
 def logits(seed: int = 0, n: int = 6, classes: int = 10) -> torch.Tensor:
@@ -127,3 +128,51 @@ def test_shapes_and_missing_labels_are_refused():
         losses.kd_loss(logits(0), logits(1), None, 4, 0.5)
     with pytest.raises(ValueError, match="label_smoothing"):
         losses.smoothed_targets(LABELS, 10, 1.0)
+
+
+def recipe(**changes) -> Recipe:
+    fields = {"dataset": "digits", "model": "mlp-8", "epochs": 1, "batch_size": 1, "lr": 0.1}
+    return Recipe(**(fields | changes))
+
+
+TEACHER = recipe()
+
+
+def test_the_loss_of_a_recipe_without_a_teacher_is_torchs_smoothed_cross_entropy():
+    got = losses.of("kd")(logits(0).float(), None, LABELS, recipe(label_smoothing=0.1))
+    want = F.cross_entropy(logits(0).float(), LABELS, label_smoothing=0.1)
+    assert torch.allclose(got, want, rtol=1e-6, atol=0)
+
+
+def test_the_loss_of_a_recipe_with_a_teacher_weighs_its_two_terms():
+    """A tenth of the teacher's term, at T = 2, and a quarter of the labels', by torch's own."""
+    student = recipe(teacher=TEACHER, temperature=2.0, alpha=0.75, soft_scale=0.1)
+    s, t = logits(0), logits(1)
+    soft = F.kl_div(F.log_softmax(s / 2, 1), F.softmax(t / 2, 1), reduction="sum") / len(s)
+    want = 0.75 * 0.1 * 4 * soft + 0.25 * F.cross_entropy(s, LABELS)
+    assert torch.allclose(losses.of("kd")(s, t, LABELS, student), want, rtol=1e-12, atol=0)
+
+
+def test_pseudo_labels_are_the_teachers_first_choices():
+    student = recipe(teacher=TEACHER, loss="pseudo-labels", alpha=0.75)
+    s, t = logits(0), logits(1)
+    some = LABELS.clone()
+    some[3:] = losses.NO_LABEL
+    log_q = F.log_softmax(s, 1)
+    guessed = -sum(log_q[i, t[i].argmax()] for i in range(6)) / 6
+    given = -sum(log_q[i, LABELS[i]] for i in range(3)) / 6  # a mean over the whole batch
+    got = losses.of("pseudo-labels")(s, t, some, student)
+    assert torch.allclose(got, 0.75 * guessed + 0.25 * given, rtol=1e-12, atol=0)
+
+
+def test_a_readers_loss_is_found_by_its_name(clean_registries):
+    def mine(z, t, y, recipe):
+        return z.square().mean()
+
+    assert losses.register("mine", mine) is mine
+    assert losses.of("mine") is mine
+
+
+def test_an_unknown_loss_is_refused_with_those_that_exist():
+    with pytest.raises(ValueError, match=r"loss = 'nil'.*'kd', 'pseudo-labels'.*losses.register"):
+        losses.of("nil")

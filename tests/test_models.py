@@ -79,7 +79,7 @@ def test_macs_are_exact_and_counting_them_leaves_the_network_alone():
 
 
 def test_every_family_has_a_small_member_here():
-    assert {models.check(name)[0] for name in SMALL} == set(models.FAMILIES)
+    assert {id(models.check(name)[0]) for name in SMALL} == set(map(id, models.FAMILIES.values()))
 
 
 @pytest.mark.parametrize("classes", [10, 100])
@@ -104,6 +104,37 @@ def test_grey_images_of_28_x_28_will_do(name):
 def test_resnet18_for_cifar100_differs_in_its_last_layer_alone():
     ten, hundred = (models.count_parameters(on_meta("resnet18", classes=n)) for n in (10, 100))
     assert hundred - ten == 90 * 512 + 90
+
+
+# Of a network drawn at seed 3, the sum of all its numbers, and of its answers to 20 images; as the
+# first edition of these networks gave them, whose numbers the committed records rest on.
+STARTS = {
+    "mlp-8-8": (-0.550048, 32.090273),
+    "cnn5-w4": (83.786249, 22.631045),
+    "resnet18-w4": (589.543827, 20.693516),
+    "resnet34-w4": (1045.856336, 16.809562),
+    "resnet8-w4": (169.455651, 38.694959),
+    "fastnet-w8": (400.670114, 15.243399),
+    "wrn-10-1": (465.469453, 34.679093),
+    "preresnet-11": (1338.704583, 13.956063),
+    "densenet-10-4": (217.731536, 26.761354),
+    "resnext-11-2x4-w8": (1159.832929, 15.913447),
+    "seed003-teacher": (3703.618836, 5.298571),
+    "seed003-student": (470.086573, 14.541181),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_network_starts_from_the_numbers_that_the_records_started_from(name):
+    torch.manual_seed(3)
+    net = models.build(name)
+    first = float(sum(value.double().sum() for value in net.state_dict().values()))
+    x = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    if hasattr(net, "prepare"):
+        net.prepare(x)
+    with torch.no_grad():
+        answers = float(net.eval()(x).double().abs().sum())
+    assert (first, answers) == pytest.approx(STARTS[name], rel=1e-5)
 
 
 def test_resnet18_starts_from_the_numbers_that_the_records_started_from():
@@ -144,25 +175,26 @@ def test_hidden_dropout_changes_the_answers_in_training_alone(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *("mlp", "mlp-0", "resnet19", "cnn5-w0", "", None, "mlp-800-", "resnet18-16", "resnet"),
+        *("mlp", "mlp-0", "cnn5-w0", "", None, "mlp-800-", "resnet18-16", "resnet"),
         *("wrn-28", "wrn-28-0", "densenet-100-12-w8", "densenet-100", "preresnet", "resnext-29-8"),
         *("resnext-29-8x64-w0", "seed003", "seed003-student-w8", "WRN-28-10"),
     ],
 )
 def test_an_unknown_network_is_refused_with_those_that_exist(name):
-    with pytest.raises(ValueError, match="There are: 'mlp-800-800'.*'wrn-28-10'"):
+    with pytest.raises(ValueError, match="There are: 'mlp-800-800'.*'wrn-28-10'.*models.register"):
         models.build(name)
 
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        ("resnet50", r"one of 8, 14, 20, 26, 32, 44, 56, 110"),
-        ("wrn-27-10", r"6 n \+ 4 \(10, 16, 22"),
-        ("wrn-4-1", r"6 n \+ 4 \(10, 16, 22"),
-        ("preresnet-100", r"9 n \+ 2 \(11, 20, 29"),
-        ("densenet-99-12", r"6 n \+ 4"),
-        ("resnext-30-8x64", r"9 n \+ 2"),
+        ("resnet19", r"one of 8, 14, 20, 26"),
+        ("resnet50", r"one of 8, 14, 20, 26, 32, 44, 56, 110\."),
+        ("wrn-27-10", r"one of 10, 16, 22, .* to 1000"),
+        ("wrn-4-1", r"one of 10, 16, 22, .* to 1000"),
+        ("preresnet-100", r"one of 11, 20, 29, .* to 1001"),
+        ("densenet-99-12", r"one of 10, 16, 22"),
+        ("resnext-30-8x64", r"one of 11, 20, 29"),
     ],
 )
 def test_a_depth_that_does_not_fit_is_refused_with_those_that_do(name, allowed):
@@ -178,10 +210,8 @@ def test_dropout_must_be_two_shares(dropout):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_dropout_that_a_family_lacks_is_refused(name):
-    has = {"mlp": (True, True), "cnn5": (False, True), "wrn": (False, True)}
-    for share, there in zip(
-        [(0.5, 0.0), (0.0, 0.5)], has.get(models.check(name)[0], (False, False)), strict=True
-    ):
+    has = {"mlp-8-8": (True, True), "cnn5-w4": (False, True), "wrn-10-1": (False, True)}
+    for share, there in zip([(0.5, 0.0), (0.0, 0.5)], has.get(name, (False, False)), strict=True):
         if there:
             models.check(name, share)
         else:
@@ -194,11 +224,11 @@ def test_no_network_of_the_course_crashes_when_it_trains_on_two_threads():
     code = """
 import torch
 import torch.nn.functional as F
-from kdutils import course, models, profiles
+from kdutils import experiments, models
 torch.set_num_threads(2)
-names = {arm.recipe.model for n in (2, 4, 5) for p in ("smoke", "laptop")
-         for arm in course.arms(n, p) if not arm.recipe.model.startswith("mlp")}
-for name in sorted(names | {"resnet18-w8"}):
+names = {arm.recipe.model for n in experiments.chapters() for p in ("smoke", "laptop")
+         for arm in experiments.arms(n, p) if arm.recipe.dataset in ("cifar10", "bayes10")}
+for name in sorted(name for name in names | {"resnet18-w8"} if not name.startswith("mlp")):
     for low in (True, False):
         net, x = models.build(name), torch.randn(25, 3, 32, 32)
         if net.channels_last:
@@ -214,3 +244,36 @@ for name in sorted(names | {"resnet18-w8"}):
     assert done.returncode == 0, f"crashed after {done.stdout.split()}: {done.stderr[-300:]}"
     assert "resnet8" in done.stdout.split()
     assert models.build("resnet18").channels_last and not models.build("resnet18-w8").channels_last
+
+
+class Own(torch.nn.Module):
+    def __init__(self, in_shape, classes):
+        super().__init__()
+        self.fc = torch.nn.Linear(in_shape[0] * in_shape[1] * in_shape[2], classes)
+
+    def forward(self, images):
+        return self.fc(images.flatten(1))
+
+
+def test_a_readers_network_is_called_with_what_it_names(clean_registries):
+    models.register("own", Own)
+    models.register("none", lambda: torch.nn.Flatten())
+    models.register("drops", lambda dropout, channels=3: torch.nn.Dropout(dropout[1]))
+    net = models.build("own", (1, 8, 8), 3)
+    assert net.fc.weight.shape == (3, 64) and net.channels_last is False
+    assert isinstance(models.build("none"), torch.nn.Flatten)
+    assert models.build("drops", dropout=(0.0, 0.3)).p == 0.3
+    with pytest.raises(ValueError, match="own has no dropout"):
+        models.check("own", (0.0, 0.5))
+    torch.manual_seed(1)
+    first = models.build("own").fc.weight
+    torch.manual_seed(1)
+    assert torch.equal(first, Own((3, 32, 32), 10).fc.weight)
+
+
+def test_a_thing_that_makes_no_network_is_refused(clean_registries):
+    models.register("wrong", lambda: 3)
+    with pytest.raises(ValueError, match="model = 'wrong' makes .*int.*torch.nn.Module"):
+        models.build("wrong")
+    with pytest.raises(ValueError, match=r"model = 'asks' needs \['width'\].*defaults"):
+        models.register("asks", lambda width, in_shape: torch.nn.Flatten())

@@ -72,6 +72,7 @@ def _find(name: object) -> tuple[Family, list[int]] | None:
     return None
 
 
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 REGISTERED = Registry("model", lambda name: _find(name) is not None)
 
 
@@ -79,8 +80,15 @@ def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -
     """Let recipes name a reader's own network; returns it.
 
     make: a class or function, called with those of in_shape, classes and dropout (as `build` has
-    them) that it names. Raises ValueError as `Registry.register` does.
+    them) that it names. Raises ValueError as `Registry.register` does, or where it needs more.
     """
+    asks = inspect.signature(make).parameters.values()
+    needed = {p.name for p in asks if p.default is p.empty and p.kind not in _ANY}
+    if more := needed - {"in_shape", "classes", "dropout"}:
+        raise ValueError(
+            f"model = {name!r} needs {sorted(more)}: give them defaults. It is called with what "
+            "it names of in_shape, classes and dropout."
+        )
     return REGISTERED.register(name, make, replace)
 
 
