@@ -1,11 +1,13 @@
 """Recipes are checked, hashed and written back without loss."""
 
+import json
 from dataclasses import replace
 
 import pytest
+import torch
 
-from kdutils import course, profiles
-from kdutils.recipes import Recipe
+from kdutils import data, losses, models
+from kdutils.recipes import MAX_SEED, MAX_STREAM, STORED_VIEWS_SEED, Recipe
 
 
 def base(**changes) -> Recipe:
@@ -23,12 +25,36 @@ def base(**changes) -> Recipe:
         ("lr", float("nan")), ("weight_decay", -0.1), ("momentum", 1.0), ("label_smoothing", 1.0),
         ("temperature", 0), ("temperature", -3), ("alpha", 1.01), ("alpha", -0.5),
         ("dropout", (0.5, 1.5)), ("teacher", "posterior"), ("teacher", "oracle"),
+        ("seed", 10_000), ("view_stream", 98), ("lr", float("inf")), ("soft_scale", 0),
+        ("n_labels", 10), ("loss", "mine"), ("loss", "pseudo-labels"), ("n_train", True),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_with_its_value(field, value):
     with pytest.raises(ValueError) as error:
         base(**{field: value})
     assert field in str(error.value) and str(value) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weight_decay": -0.1}, "weight_decay = -0.1 must be a finite number from 0."),
+        ({"lr": 0}, "lr = 0 must be a finite number above 0."),
+        ({"momentum": 1}, "momentum = 1 must be a finite number from 0 to below 1."),
+        ({"seed": 10_000}, "seed = 10000 must be a whole number, from 0 to 9999."),
+        ({"n_train": 0}, "n_train = 0 must be None or a whole number, at least 1."),
+        ({"bits": 4}, "bits = 4 must be one of [16, 8]."),
+    ],
+)
+def test_an_error_says_what_is_allowed(changes, words):
+    with pytest.raises(ValueError) as error:
+        base(**changes)
+    assert str(error.value) == words
+
+
+def test_the_ends_of_what_is_allowed_are_allowed():
+    ends = {"weight_decay": 0, "momentum": 0, "label_smoothing": 0, "seed": 9_999, "n_train": 1}
+    assert base(**ends, view_stream=97, alpha=0).view_seed == 979_999
 
 
 def test_the_id_names_the_run_and_changes_with_every_field():
@@ -68,36 +94,80 @@ def test_one_teacher_follows_the_seed_and_an_ensemble_does_not():
     assert base(teacher=both).with_seed(5).teacher == both
 
 
-@pytest.mark.parametrize("profile", profiles.PROFILES)
-@pytest.mark.parametrize("notebook", course.NOTEBOOKS)
-def test_every_arm_of_the_course_is_a_valid_recipe_of_its_own(notebook, profile):
-    arms = course.arms(notebook, profile)
-    assert arms
-    names = [(arm.table, arm.name) for arm in arms]
-    assert len(set(names)) == len(names)
-    assert len({(arm.table, arm.recipe.id) for arm in arms}) == len(arms)
-    real = profiles.get(profile).datasets.values()
-    assert {arm.recipe.dataset for arm in arms} <= set(real)
+def test_every_recorded_id_is_still_that_of_its_recipe():
+    """The file's name holds the id that the recipe had when the record was made."""
+    paths = sorted((data.ROOT / "data" / "records").glob("*.json"))
+    assert len(paths) >= 250
+    for path in paths:
+        recipe = Recipe.from_dict(json.loads(path.read_text())["record"]["recipe"])
+        assert path.stem == recipe.id
 
 
-def test_smoke_never_names_a_real_data_set():
-    used = {arm.recipe.dataset for n in course.NOTEBOOKS for arm in course.arms(n, "smoke")}
-    assert used <= {"digits", "bayes10"}
+def test_the_seed_of_stored_views_is_no_runs_seed_of_views():
+    last = base(seed=MAX_SEED, view_stream=MAX_STREAM)
+    assert last.view_seed < base(n_views=8).view_seed == STORED_VIEWS_SEED
 
 
-@pytest.mark.parametrize("seeds", ["012", [0.5], [True], [], [1, 1], [-1], 3, [None]])
-def test_seeds_must_be_distinct_whole_numbers(seeds):
-    with pytest.raises(ValueError, match="SEEDS"):
-        profiles.setup("smoke", seeds)
+class Net(torch.nn.Flatten):
+    def forward(self, x):
+        return super().forward(x)[:, :10]
 
 
-@pytest.mark.parametrize("profile", ["Laptop", "", None, 3])
-def test_an_unknown_profile_is_refused_with_those_that_exist(profile):
-    with pytest.raises(ValueError, match="'smoke'.*'laptop'.*'paper'"):
-        profiles.get(profile)
+def loss(z, t, y, recipe):
+    return z.sum()
 
 
-@pytest.mark.parametrize("notebook", [0, 99, "x", None, "1.5"])
-def test_an_unknown_notebook_is_refused(notebook):
-    with pytest.raises(ValueError, match="01 .*02 .*03"):
-        course.check_notebook(notebook)
+def other(z, t, y, recipe):
+    return 2 * z.sum()
+
+
+def test_a_registered_name_puts_its_source_into_the_id(clean_registries):
+    plain = base()
+    models.register("net", Net)
+    losses.register("mine", loss)
+    recipe = base(model="net", loss="mine", teacher=base(model="net"))
+    sources = {name: reg.source(name) for name, reg in REGISTRIES.items()}
+    assert recipe.registered == (
+        ("model", "net", sources["net"]), ("loss", "mine", sources["mine"])
+    )  # fmt: skip
+    assert recipe.recognisable and "mine-T1" in recipe.label
+    assert "registered" not in plain.as_dict() and base().id == plain.id
+    assert recipe.as_dict()["teacher"]["registered"] == [["model", "net", sources["net"]]]
+    before = recipe.id
+    losses.register("mine", other, replace=True)
+    assert replace(recipe).id != before  # a changed loss is a new recipe
+    assert replace(recipe, loss="kd").registered == (("model", "net", sources["net"]),)
+    assert replace(recipe, model="mlp-8", loss="kd", teacher=None).id == base(model="mlp-8").id
+
+
+REGISTRIES = {"net": models.REGISTERED, "mine": losses.REGISTERED}
+
+
+def test_a_record_of_what_another_reader_registered_is_read_as_it_is(clean_registries):
+    models.register("net", Net)
+    recipe = base(model="net", teacher=base(model="net", seed=1))
+    saved, name = json.loads(json.dumps(recipe.as_dict())), recipe.id
+    models.REGISTERED.things.clear()  # another process
+    again = Recipe.from_dict(saved)
+    assert again == recipe and again.id == name
+    assert again.with_seed(3).with_seed(0).model == "net"
+    with pytest.raises(ValueError, match="model = 'nett'"):
+        replace(again, model="nett")
+    with pytest.raises(ValueError, match="model = 'net'"):
+        base(model="net")
+
+    class Net2(torch.nn.Flatten):
+        def forward(self, x):
+            return x[:, :9]
+
+    models.register("net", Net2)  # this reader's own of that name is another recipe
+    assert Recipe.from_dict(saved).id != name
+
+
+def test_a_recipe_with_an_unknown_source_says_so(clean_registries):
+    typed = {}
+    exec("def loss(z, t, y, recipe): return z.sum()", typed)
+    losses.register("typed", typed["loss"])
+    recipe = base(loss="typed")
+    assert not recipe.recognisable and base(teacher=base()).recognisable
+    assert not base(teacher=recipe).recognisable and replace(recipe).id == recipe.id
