@@ -73,6 +73,8 @@ lab
 # teacher.
 
 # %%
+import torch.nn.functional as F
+
 from kdutils import bayes10, metrics
 from kdutils.knowledge import log_posterior
 
@@ -84,13 +86,12 @@ print(f"Guessing by the true probabilities gets {bayes_accuracy:.2f} % of the te
 print(f"Their negative log-likelihood (NLL) is {bayes_nll:.4f} nats an image.")
 
 z_teacher = lab.logits("teacher of ten times the images")  # of one run: [5000, 10]
-truth, learned = log_truth.softmax(1), z_teacher.softmax(1)  # [5000, 10]
+truth, learned = F.softmax(log_truth, dim=1), F.softmax(z_teacher, dim=1)  # [5000, 10]
 second = bayes10.LEVEL_GIVEN_CLASS[1] / bayes10.LEVEL_GIVEN_CLASS[:2].sum(0)  # of the 8 levels
 percent = [f"{100 * p:.{2 if p < 0.99 else 4}g}" for p in second]
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
-import torch.nn.functional as F
 
 sheet = F.pad(bayes10.templates(), (1, 1, 1, 1), value=255)  # [5 pairs, 8 levels, 3, 34, 34]
 pairs = [" → ".join(bayes10.CLASSES[k : k + 2]) for k in range(0, 10, 2)]
@@ -123,6 +124,7 @@ for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, s
     frame = pd.DataFrame({"truth": truth[i], "learned (one run)": learned[i]}, bayes10.CLASSES)
     frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xlim=(0, 1))
     ax.set(xlabel=f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", ylim=(9.5, -0.5))
+    ax.set_xticks((0, 0.5, 1))
 alt = [ax.get_xlabel().replace("\n", " ") for ax in axes[1]]
 lab.show(fig, "01_pictures", f"Four pictures, true and learned {'; '.join(alt)}.")
 
@@ -203,6 +205,8 @@ def make_targets(labels, log_p, s, order):
 
 
 # %% tags=["check"]
+import pandas as pd
+
 from kdutils import data
 
 
@@ -358,8 +362,8 @@ lab.show(fig, "01_similarity", f"Mean probability by class, blocks of two. To th
 # that it is true.
 #
 # Now look outside the blocks. The truth gives nothing to the other eight classes. The learned
-# teacher gives them something, and that something is error. **Not everything in a teacher's small
-# numbers is knowledge.**
+# teacher gives them a little, and that little is error. **Not everything in a teacher's small numbers
+# is knowledge.**
 #
 # Label smoothing has the same entropy as the truth and no blocks. It acts like **a teacher that knows
 # nothing**, which makes it a good control: whatever softness alone can do for a student, label
