@@ -125,58 +125,26 @@ def knowledge_of(
     return known
 
 
-def _train(recipe: Recipe, store: Store, device: torch.device, *hooks) -> Record:
+def _train(
+    recipe: Recipe, store: Store, device: torch.device, on_epoch=None, on_step=None
+) -> Record:
     """Train, measure and record; the recipe's lock is held."""
     try:
-        record, tensors = _measured(recipe, store, device, *hooks)
+        dataset = data.load(recipe.dataset)
+        check(recipe, dataset, device)  # also before its teachers are trained
+        known = knowledge_of(recipe, store, device)
+        result, tensors = _result(recipe, dataset, known, store, device, on_epoch, on_step)
     except Interrupted:
         raise
     except KeyboardInterrupt:
-        raise Interrupted(
-            f"Stopped outside the epochs of {recipe.label}: run the cell again to go on."
-        ) from None
-    store.put(record, *tensors)
-    return record
-
-
-def _measured(recipe: Recipe, store: Store, device: torch.device, on_epoch=None, on_step=None):
-    """A new record, with its logits and weights (None where it failed)."""
-    dataset = data.load(recipe.dataset)
-    check(recipe, dataset, device)  # also before its teachers are trained
-    known = knowledge_of(recipe, store, device)
-    checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
-    made = build_net(recipe, dataset)
-    result = {"curve": [], "metrics": {}, "seconds": 0.0, "failure": None}
-    logits, weights = {}, None
-    try:
-        fitted = fit(
-            recipe, dataset, known and known.lesson, checkpoint, device, made, on_epoch, on_step
-        )
-    except NotFinite as problem:
-        result["failure"] = str(problem)
-    except torch.cuda.OutOfMemoryError as problem:
-        raise OutOfMemory(
-            f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
-            f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
-        ) from problem
-    else:
-        weights = fitted.net.state_dict()
-        # measured from what is stored, so that stored logits give the same numbers again
-        logits = {
-            name: predict(fitted.net, split.images.to(device), dataset).cpu().half().float()
-            for name, split in (("val", dataset.val), ("test", dataset.test))
-        }
-        labels = {"val": dataset.val.labels, "test": dataset.test.labels}
-        teacher = known.on_test() if known else None
-        result |= {"curve": fitted.curve, "seconds": round(fitted.seconds, 2)}
-        result["metrics"] = metrics.measure(logits, labels, teacher, recipe.without_classes)
-        result["metrics"] |= metrics.by_epoch(fitted.curve, len(dataset.test))
+        text = f"Stopped outside the epochs of {recipe.label}: run the cell again to go on."
+        raise Interrupted(text) from None
     record = Record(
         recipe=recipe,
         **result,
         device=device_name(device),
         threads=torch.get_num_threads(),
-        parameters=models.count_parameters(made),
+        parameters=models.count_parameters(build_net(recipe, dataset)),
         recorded=datetime.date.today().isoformat(),
         versions={
             "kdutils": __version__,
@@ -185,7 +153,35 @@ def _measured(recipe: Recipe, store: Store, device: torch.device, on_epoch=None,
         },
         note=_note(recipe),
     )
-    return record, (logits, weights)
+    store.put(record, *tensors)
+    return record
+
+
+def _result(recipe, dataset, known, store, device, on_epoch, on_step) -> tuple[dict, tuple]:
+    """What training gave: fields of a record, then logits and weights; none where it failed."""
+    checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
+    try:
+        lesson = known and known.lesson
+        fitted = fit(recipe, dataset, lesson, checkpoint, device, None, on_epoch, on_step)
+    except NotFinite as problem:
+        return {"curve": [], "metrics": {}, "seconds": 0.0, "failure": str(problem)}, ()
+    except torch.cuda.OutOfMemoryError as problem:
+        raise OutOfMemory(
+            f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
+            f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
+        ) from problem
+    splits = {"val": dataset.val, "test": dataset.test}
+    # measured from what is stored, so that stored logits give the same numbers again
+    logits = {
+        name: predict(fitted.net, split.images.to(device), dataset).cpu().half().float()
+        for name, split in splits.items()
+    }
+    labels = {name: split.labels for name, split in splits.items()}
+    teacher = known.on_test() if known else None
+    measured = metrics.measure(logits, labels, teacher, recipe.without_classes)
+    measured |= metrics.by_epoch(fitted.curve, len(dataset.test))
+    result = {"curve": fitted.curve, "metrics": measured, "seconds": round(fitted.seconds, 2)}
+    return result, (logits, fitted.net.state_dict())
 
 
 def _note(recipe: Recipe) -> str | None:

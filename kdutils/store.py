@@ -27,7 +27,7 @@ class Damaged(RuntimeError):
 
 
 def damaged(path: Path, problem: object, remedy: str) -> Damaged:
-    """The error for a damaged file, to be raised."""
+    """The error for a damaged file; remedy: what to delete, and what then happens."""
     return Damaged(f"{path.name} in {path.parent} is damaged ({problem}). {remedy}")
 
 
