@@ -454,7 +454,7 @@ import seaborn
 part = here[here["epoch"] == "epoch by validation"]
 ends = lambda x: (2 * x.mean() - interval_end(x), interval_end(x))  # noqa: E731
 ax = seaborn.pointplot(part, x="gain", y="student", hue="schedule", errorbar=ends, dodge=0.3, capsize=0.15,
-                       linestyle="none", markers=["o", "s"], err_kws={"lw": 1.5, "ls": "-", "marker": ""})  # fmt: skip
+                       linestyle="none", markers=["o", "s"], err_kws={"lw": 1.5, "ls": "-", "marker": "", "markevery": 1}, markevery=1)  # fmt: skip
 ax.axvline(0.95, color="k", lw=1.2, ls=":", marker="", label="published: +.95, all images")
 ax.axvline(0, color="0.3", lw=1, ls="-", marker="")
 ax.set(xlabel="gain over hard labels with Adam (points)", ylabel="", title=shares[0])

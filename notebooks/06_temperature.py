@@ -1,7 +1,5 @@
 # ---
 # jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -11,553 +9,577 @@
 # %% [markdown]
 # # 06 · How much does the temperature matter, and how would you know?
 #
-# Every recipe for distillation has two knobs: the temperature $T$ and the weight $\alpha$. A poster
-# that many courses copy tried 29, 40 and 45 settings for its three rows of CNN5 and printed the best of
-# each, chosen on the test set. It ended at $T = 2$, $1.5$ and $20$: three answers, for three rows of one
-# network. For its ResNet-18 it used $T = 6$.
+# Every recipe for distillation has two knobs: the temperature $T$ and the weight $\alpha$. The project of
+# [chapter 04](04_cnn5_from_a_larger_network.ipynb) tried 29, 40 and 45 settings for three students of one
+# kind, and printed the best of each. It ended at $T = 2$, $1.5$ and $20$. Such a list looks as if every
+# case had its own best temperature. It may also be what a search finds where the temperature hardly
+# matters.
 #
-# Here we turn both knobs in one sweep. All settings learn from one file of stored answers, so a
-# setting costs a student and no teacher. We choose on validation images, over seeds, and look at the
-# test set once.
+# To tell the two apart you need to know what $T$ does, and how large a difference chance alone would
+# make. This chapter looks first inside the gradient, then at a sweep.
 #
 # **You will be able to**
 #
-# - say what the temperature does to the targets, and what it does to the gradient;
-# - run a sweep that costs little, choose from it honestly, and state how sure the choice is;
-# - compare a student's accuracy with its calibration;
+# - say what the temperature does to a teacher's answers, and to the push that each class receives;
+# - run a sweep, choose from it honestly, and say how sure the choice is;
+# - explain why accuracy can stop depending on $T$;
 # - decide how many views, and how many bits, a teacher's stored answers need.
 #
-# You need notebook 01 (soft targets, the loss) and the stored knowledge of notebook 04.
+# You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss and its factor $T^2$) and the stored
+# answers of chapter 04.
+#
+# *Time:* under half a minute on `smoke` and on `laptop`, which reads recorded runs (training them takes
+# about two hours); a GPU and some hours on `paper`.
 
 # %% tags=["parameters"]
-PROFILE = "laptop"  # "smoke": embedded images. "laptop": CIFAR-10, records. "paper": full budgets
-SEEDS = None  # None: the profile's own seeds. Or a list, such as [0, 1, 2]
-TRAIN = False  # True: train what the store lacks (hours on a laptop). Smoke runs always do
+PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs
+SEEDS = None  # None: the profile's own. Or a list, such as [0, 1, 2]
+TRAIN = False  # True: train what the store lacks. Smoke runs always do
 
 # %%
-from dataclasses import replace
+from kdutils.experiments import Lab
 
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-import torch
-import torch.nn.functional as F
-from IPython.display import Markdown
-from scipy import stats
-
-from kdutils import course, data, figures, losses, metrics, profiles, tables
-from kdutils.course import nb06
-from kdutils.runs import knowledge_of, run_arms
-from kdutils.store import Store
-
-profile, seeds = profiles.setup(PROFILE, SEEDS)
-profiles.check_flag("TRAIN", TRAIN)
-figures.theme()
-store = Store()
-dataset_name = profile.datasets["cifar10"]
-arms = course.arms(6, PROFILE)
-if TRAIN or PROFILE == "smoke":
-    run_arms(arms, seeds, store)
-results = tables.collect(6, PROFILE, seeds, store)
-by_name = {r.name: r for r in results if any(record.metrics for record in r.records)}
-Markdown(tables.cost(results))
+lab = Lab("06", PROFILE, SEEDS, TRAIN)
+lab
 
 # %% [markdown]
 # ## Predict first
 #
-# Write down a guess before you read on.
+# Write down four guesses. They are answered by number in section 6.
 #
-# 1. At $T = 1$, how many of the ten classes share the teacher's answer, on an average image? At
-#    $T = 20$?
-# 2. $\alpha = .5$: half the weight on the teacher, half on the label. Which share of the gradient
-#    comes from the teacher?
-# 3. Between the best and the worst temperature at $\alpha = .9$, how many points of accuracy lie?
-#    More or less than between two seeds of one setting?
-# 4. The teacher's logits are rounded to 8 bits. What changes for the student?
-
-# %% [markdown]
-# ## 1. What the temperature does to the targets
+# 1. A softmax spreads the teacher's answer over several classes. Over how many, for an average image, at
+#    $T = 1$? At $T = 20$?
+# 2. $\alpha = .5$: half the weight for the teacher, half for the label. What share of the gradient comes
+#    from the teacher, at the start of training and at $T = 4$?
+# 3. Students are trained at $T = 4, 6, 10$ and $20$, all at $\alpha = .9$. How many points lie between
+#    the best and the worst? More or less than chance alone would put there?
+# 4. The teacher's logits are rounded to 8 bits. How many points does the student lose?
 #
-# $$ p_i^{(T)} = \frac{e^{v_i / T}}{\sum_j e^{v_j / T}}, \qquad
-#    H(p) = -\sum_i p_i \ln p_i . $$
+# ## 1. What the temperature does to the answers
 #
-# $e^{H}$ counts the classes that share the answer: 1 for a certain one, 10 for a uniform one. It is
-# called the perplexity. We read the stored answers of the teacher and look at it.
+# $$ p_i^{(T)} = \frac{e^{v_i / T}}{\sum_j e^{v_j / T}}, \qquad H(p) = -\sum_i p_i \ln p_i . $$
+#
+# $e^{H}$ is called the *perplexity*. It counts the classes that share an answer: 1 for a certain one, 10
+# for a uniform one. We read the teacher's stored answers about the training images.
 
 # %%
-anchor = next(arm.recipe for arm in arms if arm.name == nb06.sweep_name(4.0, arms[1].recipe.alpha))
-known = knowledge_of(replace(anchor, n_views=2, bits=8), store)  # two views are enough here
-v = known.logits(0).float()[: anchor.n_train]  # [N, 10]: the teacher about view 0 of each image
-labels = data.load(dataset_name).train.labels[: anchor.n_train]  # [N]
+import torch
+import torch.nn.functional as F
+
+from kdutils.runs import knowledge_of
+
+anchor = lab.arms["T = 4, alpha = 0.9"].recipe
+known = knowledge_of(anchor, lab.store)
+v = known.logits(0).float()  # [N, 10]: the teacher about view 0 of each image
+labels = lab.dataset("cifar10").train.labels[: len(v)]  # [N]
+right = (v.argmax(dim=1) == labels).float().mean()
+print(f"{len(v):,} answers; the top class is the label in {right:.1%} of them.")
+
+# %% [markdown]
+# The teacher was trained on these very images, so it is surer of them than it would be of new ones.
+#
+# **Your turn.** Write the perplexity of each image's answer.
 
 
+# %% tags=["your-turn"]
 def perplexity(logits: torch.Tensor, temperature: float) -> torch.Tensor:
-    """exp(entropy) of the soft targets, [N]."""
-    p = losses.soft_targets(logits, temperature)
-    return torch.special.entr(p).sum(dim=1).exp()
+    """exp(entropy) of the softened answers, [N], from logits [N, classes]."""
+    # your turn: log_softmax of the logits over T, then the exponential of -sum p log p
+    log_p = F.log_softmax(logits / temperature, dim=1)
+    return (-(log_p.exp() * log_p).sum(dim=1)).exp()
+    # end
 
+
+# %% tags=["check", "nbval-check-output"]
+two = torch.tensor([[50.0, 50.0, 0.0, 0.0], [50.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+assert torch.allclose(perplexity(two, 1.0), torch.tensor([2.0, 1.0, 4.0])), (
+    "2, 1 and 4 classes share"
+)
+assert abs(float(perplexity(torch.tensor([[0.0, 3.0]]), 3.0)) - 1.7896) < 1e-3, (
+    "mind the temperature"
+)
+means = [float(perplexity(v, t).mean()) for t in (1.0, 2.0, 4.0, 10.0, 20.0)]
+assert means == sorted(means)
+print("A higher temperature never makes an answer sharper.")
 
 # %% tags=["hide-input"]
-grid = np.geomspace(0.5, 40, 40)
-quartiles = torch.tensor([0.25, 0.5, 0.75])
-spread = torch.stack([perplexity(v, t).quantile(quartiles) for t in grid])  # [40, 3]
-mean = [float(perplexity(v, t).mean()) for t in grid]
+import matplotlib.pyplot as plt
+import numpy as np
+
+from kdutils import figures
+
+grid, q = np.geomspace(0.5, 40, 40), torch.tensor([0.25, 0.5, 0.75])
+low, middle, high = torch.stack([perplexity(v, t).quantile(q) for t in grid]).T
 fig, ax = plt.subplots(figsize=(8.5, 3.8))
-ax.fill_between(grid, spread[:, 0], spread[:, 2], color=figures.COLORS[0], alpha=0.2, lw=0,
-                label="middle half of the images")  # fmt: skip
-ax.plot(grid, spread[:, 1], color=figures.COLORS[0], marker="", label="median image")
-ax.plot(grid, mean, color=figures.COLORS[1], ls="--", marker="", label="mean")
-for (name, (t, _)), dash in zip(nb06.POSTER.items(), figures.DASHES, strict=False):
-    ax.axvline(t, color="0.4", lw=1, ls=dash, marker="", label=f"poster, {name}")
-ax.set(xscale="log", xlabel="temperature T", ylabel="classes that share the answer, exp(H)",
-       ylim=(0.8, 10.2))  # fmt: skip
-ax.set_xticks([0.5, 1, 2, 4, 10, 20, 40], ["0.5", "1", "2", "4", "10", "20", "40"])
-ax.minorticks_off()
+ax.fill_between(
+    grid, low, high, color=figures.COLORS[0], alpha=0.2, lw=0, label="middle half of the images"
+)
+ax.plot(grid, middle, color=figures.COLORS[0], marker="", label="median image")
+ax.plot(
+    grid,
+    [perplexity(v, t).mean() for t in grid],
+    color=figures.COLORS[1],
+    ls="--",
+    marker="",
+    label="mean",
+)
+for (name, (t, _)), dash in zip(lab.experiments.POSTER.items(), figures.DASHES, strict=False):
+    ax.axvline(t, color="0.4", lw=1, ls=dash, marker="", label=f"chosen for {name}")
+ax.set(xscale="log", xlabel="temperature T", ylabel="classes that share the answer, exp(H)")
+ax.xaxis.set_major_formatter("{x:g}")
 fig.legend(loc="outside right upper", fontsize=9)
-figures.count(fig, {len(v)}, PROFILE, dataset_name, unit="training images, view 0", bars=False)
-at = {t: float(perplexity(v, t).mean()) for t in (1.0, 4.0, 20.0)}
-figures.show(fig, name="06_entropy", alt="Perplexity of the teacher's soft targets against the "
-             "temperature; it rises from near one to near ten. Means: "
-             + ", ".join(f"{x:.2f} at T = {t:g}" for t, x in at.items()) + ".")  # fmt: skip
-
-# %% tags=["hide-input"]
-right = (v.argmax(1) == labels).float().mean()
-Markdown(
-    f"At T = 1 the teacher's answers on these training images hold {at[1.0]:.2f} classes on average; "
-    f"at T = 4, {at[4.0]:.2f}; at T = 20, {at[20.0]:.2f}. It names the label on {right:.1%} of them: it "
-    "was trained on these images. The closer the first number is to one, the nearer these targets "
-    "are to plain labels."
+figures.count(fig, {len(v)}, PROFILE, anchor.dataset, unit="training images, view 0", bars=False)
+words = ", ".join(f"{perplexity(v, t).mean():.2f} at T = {t:g}" for t in (1.0, 4.0, 20.0))
+figures.show(
+    fig,
+    name="06_entropy",
+    alt=f"Perplexity of the teacher's answers against the temperature. Means: {words}.",
 )
 
 # %% [markdown]
-# ## 2. What it does to the gradient
+# ## 2. What the temperature does to the gradient
 #
-# The loss is $L = \alpha T^2\,\mathrm{KL}(p^{(T)} \| q^{(T)}) + (1-\alpha)\,\mathrm{CE}(y, q)$. With
-# student logits $z$ its gradient has two terms:
+# The loss is $L = \alpha T^2\,\mathrm{KL}(p^{(T)} \| q^{(T)}) + (1-\alpha)\,\mathrm{CE}(y, q)$. For a student
+# with logits $z$ and probabilities $q$, the gradient of one image's loss is
 #
 # $$ \frac{\partial L}{\partial z_i}
 #    = \underbrace{\alpha\,T\,\bigl(q_i^{(T)} - p_i^{(T)}\bigr)}_{\text{teacher}}
 #    + \underbrace{(1-\alpha)\,(q_i - y_i)}_{\text{label}} . $$
 #
-# The factor $T^2$ is there so that the teacher's term keeps its size as $T$ grows: for large $T$ it
-# tends to $\alpha (z_i - v_i) / 10$ for logits whose mean is zero. *Nearly* its size: we measure it,
-# for a student at the beginning (all logits zero) and for a student as good as the teacher (the
-# teacher's own answers about another view of the same image stand for it). A real student is
-# neither. The two show how the share moves as a student learns.
+# **Your turn.** Write the teacher's term for $\alpha = 1$. The check holds it against PyTorch's own
+# gradient.
+
+
+# %% tags=["your-turn"]
+def soft_gradient(z: torch.Tensor, v: torch.Tensor, temperature: float) -> torch.Tensor:
+    """The gradient of T^2 KL with respect to the student's logits z, one row an image: [N, 10]."""
+    # your turn: T times the difference of two softened answers
+    return temperature * (F.softmax(z / temperature, dim=1) - F.softmax(v / temperature, dim=1))
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+from kdutils.losses import kd_loss
+
+z = torch.randn(64, 10, generator=torch.Generator().manual_seed(0)).requires_grad_()
+for t in (1.0, 4.0, 20.0):
+    loss = 64 * kd_loss(z, v[:64], None, t, alpha=1.0)  # 64 times the batch mean: a sum over images
+    (by_torch,) = torch.autograd.grad(loss, z)
+    assert torch.allclose(soft_gradient(z.detach(), v[:64], t), by_torch, atol=1e-4), (
+        f"at T = {t:g}"
+    )
+print("The formula and PyTorch's own gradient agree.")
+
+# %% [markdown]
+# Now look at what this gradient tells a student that has just begun, with all logits zero. We sort the
+# ten classes of each image by the teacher's logits and ask how much of the push each *rank* receives.
+#
+# A hard label pushes its class up and all other classes down by the same amount. The left panel shows
+# when the teacher says more than that. The right panel asks the same in one number: the cosine between
+# the teacher's gradient and the label's. It also shows the cosine with the limit of high temperatures.
+# For $T \to \infty$ and logits whose mean is zero, $T(q_i^{(T)} - p_i^{(T)}) \to (z_i - v_i)/10$: the
+# student is asked to match the *logits* themselves (exercise 1).
+
+# %%
+import pandas as pd
+
+start = torch.zeros_like(v)  # a student that knows nothing: [N, 10]
+by_rank = v.argsort(dim=1, descending=True)  # [N, 10]: the teacher's first choice, second, ...
+
+
+def push(temperature: float) -> torch.Tensor:
+    """The mean push on each rank, [10], as a share of the push on all ten: up is positive."""
+    sorted_ = -soft_gradient(start, v, temperature).gather(1, by_rank)
+    return (sorted_ / sorted_.abs().sum(dim=1, keepdim=True)).mean(dim=0)
+
+
+to_label = 0.1 - F.one_hot(labels, 10)  # the label's gradient at the start: q - y
+to_logits = start - (v - v.mean(dim=1, keepdim=True))  # the limit of high T, but for its length
+cosine = lambda t, x: F.cosine_similarity(soft_gradient(start, v, t), x).mean().item()  # noqa: E731
+at = (0.5, 1, 2, 4, 6, 10, 20, 40)
+angles = {"with the label's": [cosine(t, to_label) for t in at],
+          "with the limit of high T": [cosine(t, to_logits) for t in at]}  # fmt: skip
+angles = pd.DataFrame(angles, index=pd.Index(at, name="T"))
+angles.round(3).T
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
+looks = list(zip(figures.COLORS, figures.DASHES, figures.MARKERS, strict=False))
+for (color, dash, marker), t in zip(looks, (1, 4, 20), strict=False):
+    axes[0].plot(
+        range(1, 11), push(t), color=color, ls=dash, marker=marker, markevery=1, label=f"T = {t}"
+    )
+for (color, dash, marker), name in zip(looks, angles, strict=False):
+    axes[1].plot(angles[name], color=color, ls=dash, marker=marker, markevery=1, label=name)
+axes[0].set(
+    xlabel="class, by the teacher's rank",
+    ylabel="share of the push (up: positive)",
+    xticks=range(1, 11),
+)
+axes[1].set(xscale="log", xlabel="temperature T", ylabel="cosine of the teacher's gradient")
+axes[1].xaxis.set_major_formatter("{x:g}")
+[ax.legend() for ax in axes]
+figures.count(fig, {len(v)}, PROFILE, anchor.dataset, unit="training images", bars=False)
+words = "; ".join(
+    f"T = {t:g}: {row.iloc[0]:.2f} and {row.iloc[1]:.2f}" for t, row in angles.iterrows()
+)
+figures.show(fig, name="06_push", alt="Left: the push on the teacher's ten ranks at T = 1, 4 and 20. Right: cosine of "
+             f"the teacher's gradient with the label's, and with its limit for high T. {words}.")  # fmt: skip
+
+# %% [markdown]
+# Read the left panel from rank 2 on. At a low temperature the line is nearly flat: all wrong classes are
+# pushed down alike, as a label does it. At a high temperature it slopes: the teacher now says which wrong
+# classes are less wrong. The right panel tells when this change is over. Once the cosine with the limit is
+# near one, a higher $T$ asks the student for the same thing again.
+#
+# So theory predicts the shape of a sweep: little gain at low $T$, a rise, and then a **plateau**. It does
+# not predict where the plateau begins; that depends on how large the teacher's logits are.
+#
+# ### $\alpha$ is not the teacher's share
+#
+# The two terms of the gradient have different lengths. Their ratio depends on $T$, and on how far the
+# student has come. We measure it for a student that begins, and for one as good as the teacher; the
+# teacher's own answers about another view of the same images stand for the second. A real student lies
+# between the two.
 
 
 # %%
-def shares(student: torch.Tensor, temperature: float, alpha: float) -> float:
+def teachers_share(z: torch.Tensor, temperature: float, alpha: float) -> float:
     """The teacher's part of the two gradients' mean lengths."""
-    q_soft, p_soft = (F.softmax(x / temperature, dim=1) for x in (student, v))
-    teacher = alpha * temperature * (q_soft - p_soft)  # [N, 10]
-    label = (1 - alpha) * (F.softmax(student, dim=1) - F.one_hot(labels, v.shape[1]))
-    a, b = teacher.norm(dim=1).mean(), label.norm(dim=1).mean()
-    return float(a / (a + b))
+    soft = alpha * soft_gradient(z, v, temperature).norm(dim=1).mean()
+    hard = (1 - alpha) * (F.softmax(z, dim=1) - F.one_hot(labels, 10)).norm(dim=1).mean()
+    return float(soft / (soft + hard))
 
 
-# %% tags=["nbval-check-output"]
-start = torch.zeros(64, v.shape[1], requires_grad=True)
-loss = 64 * losses.kd_loss(start, v[:64], labels[:64], temperature=4.0, alpha=0.9)
-(by_torch,) = torch.autograd.grad(loss, start)
-q = F.softmax(start.detach(), dim=1)  # at logits zero the same at every temperature
-by_formula = 0.9 * 4 * (q - F.softmax(v[:64] / 4, dim=1)) + 0.1 * (q - F.one_hot(labels[:64], 10))
-assert torch.allclose(by_torch, by_formula, atol=1e-5)
-print("The formula and PyTorch's own gradient agree.")
-
-# %% tags=["hide-input"]
-later = known.logits(1).float()[: anchor.n_train]
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
-words = []
-for ax, (title, z) in zip(
-    axes, {"at the beginning": torch.zeros_like(v), "a student as good as the teacher": later}.items(),
-    strict=True,
-):  # fmt: skip
-    for style, alpha in enumerate((0.01, 0.5, 0.9)):
-        line = [shares(z, t, alpha) for t in grid]
-        ax.plot(grid, line, color=figures.COLORS[style], ls=figures.DASHES[style], marker="",
-                label=f"α = {alpha:g}")  # fmt: skip
-        words.append(f"{title}, alpha {alpha:g}: {shares(z, 1.0, alpha):.2f} at T = 1, "
-                     f"{shares(z, 20.0, alpha):.2f} at T = 20")  # fmt: skip
-    ax.set(xscale="log", xlabel="temperature T", title=title, ylim=(0, 1))
-    ax.set_xticks([0.5, 1, 2, 4, 10, 20, 40], ["0.5", "1", "2", "4", "10", "20", "40"])
-    ax.minorticks_off()
-axes[0].set_ylabel("teacher's share of the gradient")
-axes[1].legend()
-figures.count(fig, {len(v)}, PROFILE, dataset_name, unit="training images", bars=False)
-figures.show(fig, name="06_gradient_shares", alt="The teacher's share of the gradient against the "
-             "temperature for three weights alpha. " + "; ".join(words) + ".")  # fmt: skip
+students = {"at the start": start, "as good as the teacher": known.logits(1).float()}
+share = {
+    (name, f"T = {t}"): {f"α = {a:g}": f"{teachers_share(z, t, a):.0%}" for a in (0.01, 0.5, 0.9)}
+    for name, z in students.items()
+    for t in (1, 4, 20)
+}
+pd.DataFrame(share)
 
 # %% [markdown]
-# So $\alpha$ is not the share of the teacher. The share depends on $T$, and on how far the student
-# has come. Two settings that differ in both knobs differ in more than softness. That is one reason to
-# sweep both together.
+# Two settings that differ in $T$ differ in how loud the teacher is, too. And a louder teacher means a
+# longer gradient, as if the learning rate had changed. Keep that in mind when you compare temperatures:
+# the sweeps below hold the learning rate fixed.
 #
-# The poster's setting for 5 % of the data was $\alpha = .01$ at $T = 20$. Look at its curve. And its
-# soft term was ten times weaker still (notebook 04).
+# ## 3. A sweep on this page
 #
-# ## 3. The sweep
+# Here is a whole sweep, with nothing left out: real digits (scikit-learn's 8 × 8 images), a teacher that
+# saw 1,100 of them, and students of one hidden layer that learn from 100. The students differ in $T$
+# alone.
+
+# %%
+from kdutils import data, metrics
+
+digits = data.load("digits")
+x, y = digits.train.images.flatten(1).float() / 255, digits.train.labels  # [1100, 784], [1100]
+x_val, y_val = digits.val.images.flatten(1).float() / 255, digits.val.labels
+
+
+def train(x, y, width, teacher_logits=None, temperature=1.0, alpha=0.0, lr=0.03, seed=0):
+    """An MLP with one hidden layer; without teacher_logits [N, 10] it learns from labels alone."""
+    torch.manual_seed(seed)
+    layers = torch.nn.Linear(784, width), torch.nn.ReLU(), torch.nn.Linear(width, 10)
+    net = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9)
+    for _ in range(60):  # epochs
+        for batch in torch.randperm(len(x)).split(50):
+            z = net(x[batch])  # [50, 10]
+            loss = (1 - alpha) * F.cross_entropy(z, y[batch])
+            if teacher_logits is not None:
+                log_q = F.log_softmax(z / temperature, dim=1)
+                p = F.softmax(teacher_logits[batch] / temperature, dim=1)
+                loss = loss + alpha * temperature**2 * F.kl_div(log_q, p, reduction="batchmean")
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return net
+
+
+# %%
+answers = train(x, y, 256)(x[:100]).detach()  # [100, 10]: the teacher about the students' images
+settings = {"hard labels": {}}
+for t in (1, 2, 4, 10, 20, 50):
+    settings[f"T = {t}"] = {"teacher_logits": answers, "temperature": t, "alpha": 0.9}
+live = {}
+for name, setting in settings.items():
+    nets = [train(x[:100], y[:100], 32, **setting, seed=seed) for seed in range(5)]
+    live[name] = [metrics.accuracy(net(x_val).detach(), y_val) for net in nets]
+live = pd.DataFrame.from_dict(live, orient="index", columns=[f"seed {s}" for s in range(5)])
+live.assign(mean=live.mean(axis=1)).round(1)
+
+# %% [markdown]
+# Validation accuracy in percent. Does it have the shape that section 2 predicts? Compare $T = 1$ with the
+# hard labels, then look for the temperature from which on the rows differ no more than the seeds do.
 #
-# A network is *calibrated* if it is right in 80 % of the cases in which it says 80 %. The *calibration
-# error* is the mean distance between what it says and how often it is right, in points; 0 is best.
-# (Notebook 02 measures it step by step.) We look at it beside the accuracy.
+# ## 4. The recorded sweep
 #
-# A fifth of the training images, one budget for all, students of one file of stored answers. Each
-# cell of the map is a mean over the seeds that all recorded settings share. Everything in this section
-# is measured on *validation* images. The test set has to wait for section 4.
+# Now CIFAR-10: a fifth of the training images, one budget for all, all students of one file of stored
+# answers. A setting therefore costs one student, and no teacher.
+# The full grid would be seven temperatures by five weights. On `laptop`, only a *cross* of it is recorded:
+# all temperatures at one $\alpha$, and all weights at one $T$. A cross can show what each knob does while
+# the other one rests. It **cannot** show whether the best temperature depends on $\alpha$.
+
+# %%
+lab.recipes("hard labels", "T = 4, alpha = 0.9")
+
+# %%
+sweep = lab.runs[lab.runs["table"] == "Temperature and alpha"].copy()
+sweep["T"] = [record.recipe.temperature for record in sweep["record"]]
+sweep["alpha"] = [record.recipe.alpha for record in sweep["record"]]
+hard, taught = sweep[sweep["arm"] == "hard labels"], sweep[sweep["arm"] != "hard labels"]
+at_alpha, at_t = (
+    taught[taught["alpha"] == 0.9],
+    taught[taught["T"] == 4],
+)  # the two arms of the cross
+possible = [name for name, arm in lab.arms.items() if arm.select]
+print(f"{taught['arm'].nunique()} of {len(possible)} settings are recorded.")
 
 # %% tags=["hide-input"]
-sweep = [r for r in by_name.values() if r.arm.table == "Temperature and alpha"]
-tried = [r for r in sweep if r.arm.select]
-hard = by_name.get("hard labels")
-settings = {(a.recipe.temperature, a.recipe.alpha): a.name
-            for a in arms if a.table == "Temperature and alpha" and a.select}  # fmt: skip
-ts, alphas = (sorted({k[i] for k in settings}) for i in (0, 1))
-shared = sorted(set.intersection(
-    *({record.recipe.seed for record in r.records if record.metrics} for r in tried)
-)) if tried else []  # fmt: skip
-
-
-def on_shared(result, metric: str) -> list[float]:
-    """One value a shared seed: the same seeds for every setting that is compared."""
-    return [r.metrics[metric] for r in result.records if r.recipe.seed in shared]
-
-
-chosen = tables.best_by_validation(tried) if shared else None
-
-
-def cells(metric: str) -> np.ndarray:
-    """Mean over the shared seeds of each setting: [alphas, temperatures]; nan where none."""
-    mean = np.full((len(alphas), len(ts)), np.nan)
-    for (t, a), name in settings.items():
-        if name in by_name and shared:
-            mean[alphas.index(a), ts.index(t)] = np.mean(on_shared(by_name[name], metric))
-    return mean
-
-
-fig, axes = plt.subplots(1, 2, figsize=(11, 3.9))
-words = []
-for ax, (metric, title, map_) in zip(
-    axes,
-    [("val_accuracy", "validation accuracy (%)", "cividis"),
-     ("val_ece", "calibration error on validation (%)", "cividis_r")],
-    strict=True,
-):  # fmt: skip
-    mean = cells(metric)
-    drawn = ax.imshow(mean, origin="lower", aspect="auto", cmap=map_)
-    middle = np.nanmean([np.nanmin(mean), np.nanmax(mean)]) if np.isfinite(mean).any() else 0
-    for i, j in np.ndindex(mean.shape):
-        if np.isfinite(mean[i, j]):
-            dark = (mean[i, j] < middle) != (map_ == "cividis_r")
-            ax.text(j, i, f"{mean[i, j]:.1f}", ha="center", va="center", fontsize=9,
-                    color="white" if dark else "black")  # fmt: skip
-    ax.set(title=title, xlabel="temperature T", ylabel="weight α of the teacher")
-    ax.set_xticks(range(len(ts)), [f"{t:g}" for t in ts])
-    ax.set_yticks(range(len(alphas)), [f"{a:g}" for a in alphas])
-    ax.grid(False)
-    if chosen:
-        i, j = alphas.index(chosen.arm.recipe.alpha), ts.index(chosen.arm.recipe.temperature)
-        ax.add_patch(plt.Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, ec="k", lw=2.5))
-        words.append(f"{title}: from {np.nanmin(mean):.2f} to {np.nanmax(mean):.2f}; the setting that "
-                     f"validation chooses, T = {ts[j]:g}, alpha = {alphas[i]:g}, {mean[i, j]:.2f}")  # fmt: skip
-    else:
-        ax.text(0.5, 0.5, "not recorded yet", ha="center", transform=ax.transAxes)
-figures.count(fig, {len(shared)}, PROFILE, dataset_name,
-              unit="seeds a cell; framed: chosen by accuracy", bars=False)  # fmt: skip
-figures.show(
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
+half = lambda y: metrics.mean_ci(list(y))[1] if len(y) > 2 else None  # noqa: E731
+y = hard["val_accuracy"]
+for ax, knob, part, title in (
+    (axes[0], "T", at_alpha, "α = 0.9"),
+    (axes[1], "alpha", at_t, "T = 4"),
+):
+    for at, group in part.groupby(knob)["val_accuracy"]:
+        figures.dot(ax, at, group.mean(), half(group), vertical=True)
+    ax.axhspan(y.mean() - (half(y) or 0), y.mean() + (half(y) or 0), color="0.5", alpha=0.2, lw=0)
+    ax.axhline(y.mean(), color="k", ls=":", marker="", label="hard labels")
+    ax.set(
+        title=title,
+        xlabel={"T": "temperature T", "alpha": "weight α"}[knob],
+        ylabel="validation accuracy (%)",
+    )
+axes[0].set(
+    xscale="log",
+    xticks=(ticks := sorted(at_alpha["T"].unique())),
+    xticklabels=[f"{t:g}" for t in ticks],
+)
+axes[0].legend()
+words = "; ".join(
+    f"{a} {m:.2f}" for a, m in sweep.groupby("arm", sort=False)["val_accuracy"].mean().items()
+)
+lab.show(
     fig,
-    name="06_sweep",
-    alt="Two maps over temperature and alpha. "
-    + ("; ".join(words) or "nothing recorded yet")
-    + ".",
+    "06_sweep",
+    f"Validation accuracy along T, and along alpha: {words}.",
+    arms=list(sweep["arm"].unique()),
 )
 
 # %% [markdown]
-# ### One line through the map
+# ### Choose, then look once
 #
-# The same settings along the temperature, at the largest weights, with intervals over all their seeds,
-# beside the student of hard labels. The marks at the top are the poster's four temperatures.
-
-# %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(10, 4))
-lines = [a for a in alphas if a in (0.9, 1.0)] or alphas[-1:]
-words, counts = [], set()
-for ax, (metric, label) in zip(
-    axes,
-    {"val_accuracy": "validation accuracy (%)", "val_ece": "calibration error, validation (%)"}.items(),
-    strict=True,
-):  # fmt: skip
-    for style, alpha in enumerate(lines):
-        found = [(t, by_name[settings[t, alpha]]) for t in ts if settings[t, alpha] in by_name]
-        shift = 1.03 ** (style - 0.5)
-        for k, (t, r) in enumerate(found):
-            mean, half = r.mean_ci(metric)
-            counts.add(len(r.records))
-            figures.dot(ax, t * shift, mean, half, style=style, vertical=True,
-                        label=f"distilled, α = {alpha:g}" if k == 0 else None)  # fmt: skip
-            words.append(f"{label} at T = {t:g}, alpha = {alpha:g}: {mean:.2f}")
-        ax.plot([t * shift for t, _ in found], [r.mean_ci(metric)[0] for _, r in found],
-                color=figures.COLORS[style], ls=figures.DASHES[style], lw=1, marker="")  # fmt: skip
-    if hard:
-        mean, half = hard.mean_ci(metric)
-        ax.axhline(mean, color="k", ls=":", lw=1.2, marker="", label="hard labels")
-        if half is not None:
-            ax.axhspan(mean - half, mean + half, color="0.5", alpha=0.15, lw=0)
-        words.append(f"{label} of hard labels: {mean:.2f}")
-    seen = [x for r in sweep for x in r.values(metric)
-            if not r.arm.select or r.arm.recipe.alpha in lines]  # fmt: skip
-    ax.set(xscale="log", xlabel="temperature T", ylabel=label)
-    if seen:
-        ax.set_ylim(figures.span(seen, at_least=0.3))
-    for t, _ in nb06.POSTER.values():
-        ax.plot(
-            t,
-            1,
-            marker="v",
-            color="k",
-            ls="",
-            clip_on=False,
-            transform=ax.get_xaxis_transform(),
-            ms=7,
-            markevery=1,
-        )
-    ax.set_xticks(ts, [f"{t:g}" for t in ts])
-    ax.minorticks_off()
-axes[1].legend(fontsize=9)
-figures.count(fig, counts or {0}, PROFILE, dataset_name)
-figures.show(fig, name="06_temperature", alt="Validation accuracy and calibration error against the "
-             "temperature. " + ("; ".join(words) or "nothing recorded yet") + ".")  # fmt: skip
-
-# %% [markdown]
-# ## 4. Choose, then look once
-#
-# Validation chooses the setting. The table shows those that it likes best, at most ten.
+# Everything so far is measured on validation images. Validation chooses the setting; only then comes one
+# look at the test set. The table also has the *calibration error*: the mean distance between how sure a
+# network is and how often it is right, in points ([chapter 02](02_training_teachers.ipynb)).
 
 # %%
-ranking = pd.DataFrame(
-    {
-        "setting": [r.arm.setting for r in tried],
-        "validation accuracy (%)": [
-            tables.interval(*metrics.mean_ci(on_shared(r, "val_accuracy")), 2) for r in tried
-        ],
-        "calibration error (%)": [
-            tables.interval(*metrics.mean_ci(on_shared(r, "val_ece")), 2) for r in tried
-        ],
-        "chosen": ["yes" if r is chosen else "" for r in tried],
-        "key": [-np.mean(on_shared(r, "val_accuracy")) for r in tried],
+chosen = lab.best("T and alpha").name  # most accurate on validation, over the seeds that all share
+names = list(taught.groupby("arm")["val_accuracy"].mean().sort_values(ascending=False).index[:6])
+columns = {"val_accuracy": "validation accuracy (%)", "val_ece": "calibration error (%)"}
+table = pd.DataFrame(
+    {title: {n: lab.cell(n, m) for n in [*names, "hard labels"]} for m, title in columns.items()}
+)
+print(f"Chosen: {chosen}. Its test accuracy: {lab.cell(chosen, 'test_accuracy')} %.")
+table
+
+# %% [markdown]
+# The choice is made. What follows looks at the test accuracies of *all* settings. It studies the choice and
+# can no longer change it.
+#
+# ### How far apart would equal settings look?
+#
+# The best and the worst of several settings never agree exactly, even if all are equally good. Their means
+# over seeds scatter by chance.
+#
+# **Your turn.** Simulate that: the mean range (largest minus smallest) of the means of `settings` equally
+# good settings, each over `seeds` runs with standard deviation `sigma`.
+
+
+# %% tags=["your-turn"]
+def range_by_chance(sigma: float, settings: int, seeds: int, draws: int = 4000) -> float:
+    """The mean range of the settings' means where all settings are equally good."""
+    dice = np.random.default_rng(0)
+    # your turn: normal numbers [draws, settings, seeds]; means over seeds; range over settings; mean
+    means = sigma * dice.standard_normal((draws, settings, seeds)).mean(axis=2)
+    return float(np.ptp(means, axis=1).mean())
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+assert abs(range_by_chance(1.0, 2, 1) - 2 / np.pi**0.5) < 0.03, "two normal numbers: 2 / sqrt(pi)"
+assert abs(range_by_chance(1.0, 2, 4) - 1 / np.pi**0.5) < 0.03, "four seeds halve the scatter"
+assert abs(range_by_chance(3.0, 2, 4) - 3 / np.pi**0.5) < 0.09, "sigma is a factor"
+print("Two equal settings of one seed lie 1.13 standard deviations apart, on average.")
+
+
+# %%
+def ranges(part: pd.DataFrame, over: str) -> dict[str, str]:
+    """What lies between the best and the worst mean, and what chance alone would put there."""
+    y = part.pivot(index=over, columns="seed", values="test_accuracy").dropna(axis=1)  # [k, seeds]
+    if min(y.shape) < 2:
+        return {"settings": str(len(y)), "range (points)": "–", "by chance (points)": "–"}
+    noise = y.sub(y.mean(axis=1), axis=0) - (
+        y.mean() - y.values.mean()
+    )  # settings share their seeds
+    sigma = ((noise**2).values.sum() / ((y.shape[0] - 1) * (y.shape[1] - 1))) ** 0.5
+    seen, chance = np.ptp(y.mean(axis=1)), range_by_chance(sigma, *y.shape)
+    return {
+        "settings": str(len(y)),
+        "range (points)": f"{seen:.2f}",
+        "by chance (points)": f"{chance:.2f}",
     }
-) if shared else pd.DataFrame({"setting": [], "key": []})  # fmt: skip
-ranking.sort_values("key").drop(columns="key").head(10).set_index("setting").rename_axis(None)
 
-# %% tags=["hide-input"]
-said = "No setting is recorded yet."
-if chosen:
-    missing = len(settings) - len(tried)
-    said = (
-        f"Chosen from {len(tried)} of {len(settings)} settings, on the seeds that all of them have (n = "
-        f"{len(shared)}): **{chosen.arm.setting}**."
-        + (f" {missing} settings are not recorded." if missing else "")
-        + "\n\nNow the one look at the test set: accuracy "
-        f"**{tables.interval(*chosen.mean_ci('test_accuracy'), 2)} %**, calibration error "
-        f"{tables.interval(*chosen.mean_ci('test_ece'), 2)} % (n = {len(chosen.records)})."
-    )
-Markdown(said)
+
+rows = {
+    "all temperatures, α = 0.9": ranges(at_alpha, "T"),
+    "temperatures from 4 on, α = 0.9": ranges(at_alpha[at_alpha["T"] >= 4], "T"),
+    "all weights, T = 4": ranges(at_t, "alpha"),
+    "weights from .5 on, T = 4": ranges(at_t[at_t["alpha"] >= 0.5], "alpha"),
+}
+pd.DataFrame(rows).T
 
 # %% [markdown]
-# The choice is made. What follows looks at the test scores of *all* settings. It studies the choice. It
-# cannot change it any more.
-#
-# ### How sure is the choice?
-#
-# Many settings are nearly as good as the best. Two questions say how nearly.
-#
-# *How far apart would equally good settings look?* The means of $k$ settings over $n$ seeds scatter by
-# chance alone. We estimate the scatter after the effect of each seed is taken off (all settings share
-# the seeds), and simulate the range.
-#
-# *Does one seed's validation order the settings as the **other** seeds' tests do?* Kendall's $\tau$ counts
-# the pairs of settings in the same order minus those in the opposite order, over all pairs: 1 is full
-# agreement, 0 is chance. The same networks would agree too well: a lucky run shines on both sets.
+# If a range is no larger than the one by chance, this sweep cannot tell its settings apart. That is not the
+# same as proof that they are equal, but it is a good reason to stop tuning.
 
-# %% tags=["hide-input"]
-lines = []
-line_alpha = 0.9 if 0.9 in alphas else alphas[-1]
-row = [r for r in tried if r.arm.recipe.alpha == line_alpha]
-common = sorted(set.intersection(
-    *({x.recipe.seed for x in r.records if x.metrics} for r in row)
-)) if row else []  # fmt: skip
-if len(row) > 1 and len(common) > 1:
-    y = np.array([[x.metrics["test_accuracy"] for x in r.records if x.recipe.seed in common]
-                  for r in row])  # fmt: skip  # [temperatures, seeds]
-    noise = y - y.mean(1, keepdims=True) - y.mean(0) + y.mean()
-    s = np.sqrt((noise**2).sum() / ((y.shape[0] - 1) * (y.shape[1] - 1)))
-    luck = np.ptp(np.random.default_rng(0).standard_normal((4000, len(row))), axis=1).mean()
-    lines.append(
-        f"- At α = {line_alpha:g} the mean test accuracies of {len(row)} temperatures lie within "
-        f"**{np.ptp(y.mean(1)):.2f} points** (n = {len(common)}). Were all equally good, chance alone "
-        f"would spread them over about {s / np.sqrt(len(common)) * luck:.2f} points."
-    )
-if len(tried) > 2 and len(shared) > 1:
-    val, test = (np.array([on_shared(r, m) for r in tried])  # [settings, seeds]
-                 for m in ("val_accuracy", "test_accuracy"))  # fmt: skip
-    taus = [stats.kendalltau(val[:, k], np.delete(test, k, axis=1).mean(1)).statistic
-            for k in range(val.shape[1])]  # fmt: skip
-    lines.append(
-        f"- Over {len(tried)} settings, Kendall's τ between one seed's validation and the other seeds' "
-        f"tests is **{np.mean(taus):.2f}** in the mean (n = {len(shared)})."
-    )
-Markdown("\n".join(lines) or "Fewer than two seeds are recorded for these settings: no answer yet.")
-
-# %% tags=["hide-input"]
-at = [nb06.sweep_name(t, alphas[-2] if len(alphas) > 2 else alphas[-1]) for t in ts]
-questions = {}
-if chosen:
-    questions["The chosen setting against hard labels"] = (chosen.name, "hard labels")
-for name in (at[0], at[-1]):
-    questions[f"{name} against hard labels"] = (name, "hard labels")
-questions[f"{at[-1]} against {at[0]}"] = (at[-1], at[0])
-Markdown(tables.differences(results, "test_accuracy", questions))
+# %%
+lab.differences("test_accuracy", {
+    "T = 1 against hard labels": ("T = 1, alpha = 0.9", "hard labels"),
+    "T = 4 against T = 1": ("T = 4, alpha = 0.9", "T = 1, alpha = 0.9"),
+    "T = 20 against T = 4": ("T = 20, alpha = 0.9", "T = 4, alpha = 0.9"),
+    "The chosen setting against hard labels": (chosen, "hard labels"),
+})  # fmt: skip
 
 # %% [markdown]
-# The chosen setting won with these very seeds. Its networks are a little lucky, and its interval does
-# not know that. New seeds for this one setting would settle it.
+# The chosen setting won with these very seeds. Its networks were a little lucky, and its interval does not
+# know that. New seeds for this one setting would settle it.
 #
 # ## 5. Views and bits: what must be stored?
 #
-# The file of answers has a size: views × images × classes × bytes. What are more views worth, and
-# what does rounding to 8 bits cost? The hard-label student on the *same few views* is the control:
-# with one view only, both students see the same pixels in every epoch. All distilled students here have
-# $T = 4$ and $\alpha = .9$, fixed beforehand, and not the setting chosen above.
+# A file of answers has a size: views × images × classes × bytes. What are more views worth, and what does
+# rounding to 8 bits cost? Students of hard labels that see *the same few views* are the control. All
+# distilled students here have $T = 4$ and $\alpha = .9$, fixed beforehand.
 
-# %% tags=["hide-input"]
-stored = {arm.name: arm for arm in arms if arm.table == "Views and bits"}
-counts_of = sorted({arm.recipe.n_views for arm in stored.values() if arm.recipe.n_views})
-series = {
-    "distilled, 16 bits": [(n, f"{n} views, 16 bits") for n in counts_of],
-    "distilled, 8 bits": [(n, f"{n} views, 8 bits") for n in counts_of],
-    "hard labels": [(n, f"hard labels, {n} views") for n in counts_of],
-}
-limits = {"distilled, 16 bits": "a new view in every epoch", "hard labels": "hard labels"}
-last = counts_of[-1] * 2  # where "new in every epoch" is drawn
-fig, ax = plt.subplots(figsize=(7, 4))
-words, seen, counts = [], [], set()
-for style, (label, points) in enumerate(series.items()):
-    points = [*points, (last, limits[label])] if label in limits else points
-    named = False
-    for n, name in points:
-        if name in by_name:
-            r = by_name[name]
-            mean, half = r.mean_ci("test_accuracy")
-            figures.dot(ax, n * 1.05 ** (style - 1), mean, half, style=style, vertical=True,
-                        label=None if named else label)  # fmt: skip
-            named = True
-            seen += r.values("test_accuracy")
-            counts.add(len(r.records))
-            words.append(f"{label}, {'new' if n == last else n} views {mean:.2f}")
-ax.set(xscale="log", xlabel="stored views", ylabel="test accuracy (%)")
-ax.set_xticks([*counts_of, last], [*map(str, counts_of), "new in\nevery epoch"])
-ax.minorticks_off()
-if seen:
-    ax.set_ylim(figures.span(seen, at_least=0.3))
-    ax.legend(loc="lower right")
-figures.count(fig, counts or {0}, PROFILE, dataset_name)
-figures.show(fig, name="06_views_bits", alt="Test accuracy against the number of stored views, in 16 "
-             "and 8 bits, and for hard labels on as many views: " + "; ".join(words or ["none yet"])
-             + ".")  # fmt: skip
-
-# %% tags=["hide-input"]
-many, one = counts_of[-1], counts_of[0]
-full = len(data.load(dataset_name).train)
-said = tables.differences(results, "test_accuracy", {
-    f"8 bits against 16, {many} views": (f"{many} views, 8 bits", f"{many} views, 16 bits"),
-    f"{many} views against {one}, 16 bits": (f"{many} views, 16 bits", f"{one} views, 16 bits"),
-    f"New views against {many} stored ones": ("a new view in every epoch", f"{many} views, 16 bits"),
-    f"{many} views against {one}, hard labels":
-        (f"hard labels, {many} views", f"hard labels, {one} views"),
-    f"The teacher against hard labels, the same {many} views":
-        (f"{many} views, 16 bits", f"hard labels, {many} views"),
-    f"The teacher against hard labels, the same {one} view":
-        (f"{one} views, 16 bits", f"hard labels, {one} views"),
-})  # fmt: skip
-turns = f"In {anchor.epochs} epochs each of {many} stored views comes {anchor.epochs // many} times or once more."
-if many >= anchor.epochs:
-    turns = f"With {anchor.epochs} epochs no view of {many} stored ones comes twice."
-Markdown(
-    said
-    + f"\n\n{many} views of {full:,} images take {many * full * 10 * 2 / 1e6:.1f} MB in 16 bits "
-    f"and {many * full * 10 / 1e6:.1f} MB in 8. {turns}"
-)
+# %%
+stored = [name for name, arm in lab.arms.items() if arm.table == "Views and bits"]
+counts = sorted({lab.arms[name].recipe.n_views for name in stored} - {0})
+cells = {
+    n: [f"{n} views, 16 bits", f"{n} views, 8 bits", f"hard labels, {n} views"] for n in counts
+} | {"new in every epoch": ["a new view in every epoch", None, "hard labels"]}
+cell = lambda name: lab.cell(name, "test_accuracy") if name else "–"  # noqa: E731
+table = {n: [cell(name) for name in row] for n, row in cells.items() if lab.records(row[0])}
+columns = ["teacher, 16 bits", "teacher, 8 bits", "hard labels"]
+pd.DataFrame.from_dict(table, orient="index", columns=columns).rename_axis("views")
 
 # %% [markdown]
-# ## 6. Checks
-#
-# What must hold at any profile, on any data set.
+# Test accuracy in percent. Mind the n: a cell of one run has no interval, and two such cells may differ by
+# luck. For the bits there is more to go on, because every number of views gives a pair of runs that
+# differ in nothing else. We pool these pairs. Then we look at the cause: how large is one rounding step, and
+# how far can it move an answer?
 
-# %% tags=["nbval-check-output"]
-entropies = [float(perplexity(v, t).mean()) for t in (1.0, 2.0, 4.0, 10.0, 20.0)]
-assert entropies == sorted(entropies)
-print("A higher temperature never makes a target harder.")
-step = float(known.file.reduced(1, 8).tensors["step"])  # of the rounding to 8 bits
+
+# %%
+def by_seed(name: str) -> pd.Series:
+    """The test accuracies of an arm, by seed."""
+    return lab.runs[lab.runs["arm"] == name].set_index("seed")["test_accuracy"]
+
+
+pairs = [by_seed(f"{n} views, 8 bits") - by_seed(f"{n} views, 16 bits") for n in counts]
+lost = pd.concat(pairs).dropna()  # one number a pair of runs
+bits = f"{lost.mean():+.2f}" + (f" ± {metrics.mean_ci(lost)[1]:.2f}" if len(lost) > 2 else "")
+step = known.file.tensors["step"].item()  # one rounding step, in logits
 noise = step * (torch.rand(v.shape, generator=torch.Generator().manual_seed(0)) - 0.5)
-p, q = (F.log_softmax(x, dim=1) for x in (v, v + noise))
-assert float((p.exp() * (p - q)).sum(1).mean()) < 0.01
-print("Errors as large as the rounding to eight bits move the answers by less than 0.01 nats.")
-budgets = {(r.arm.recipe.epochs, r.arm.recipe.n_train, r.arm.recipe.lr) for r in results}
-assert len(budgets) <= 1
-print("Every student of this notebook has the same budget.")
+before, after = F.log_softmax(v / 4, dim=1), F.log_softmax((v + noise) / 4, dim=1)
+moved = F.kl_div(after, before, reduction="batchmean", log_target=True)
+print(f"8 bits minus 16 bits: {bits} points ({len(lost)} pairs of runs).")
+print(f"One step is {step:.2f} logits. Rounding moves an answer at T = 4 by {moved:.1e} nats.")
 
 # %% [markdown]
-# ## Where it can mislead
+# ## 6. What we saw
 #
-# - **A map invites to see patterns.** Hold the step between neighbouring cells against what chance
-#   alone would do (section 4). Read the intervals before the colours.
-# - **The optimum belongs to its budget**: this student, this teacher, this share of the images, this
-#   schedule. A longer budget or a student that never sees the images twice may like another T.
-# - **New views or stored views.** In sections 3 and 4 the hard-label student draws a new view in every
-#   epoch; the distilled ones share stored views. Section 5 has the pairs with equal views.
-# - **Learning rate and T are not independent.** The length of the gradient changes with both knobs,
-#   and the learning rate was tuned for neither. Notebook 03 shows how such a change can pass for an
-#   effect of distillation.
-# - **Calibration** is measured at T = 1, for students that were trained at other temperatures. Guo et
-#   al. found that one parameter fitted on validation repairs much of it; notebook 07 tries it.
-# - **One draw.** All seeds learn from the same fifth of the images, and from the same stored views of one
-#   teacher. No interval speaks of others.
-# - **The teacher was trained on these images.** Its answers about them are more certain than about
-#   new ones, so a higher T has more to undo.
+# Your predictions, one by one.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+p1, p20 = (perplexity(v, t).mean() for t in (1.0, 20.0))
+high, weights = rows["temperatures from 4 on, α = 0.9"], rows["weights from .5 on, T = 4"]
+Markdown(f"""
+1. On average {p1:.2f} classes share an answer at T = 1, and {p20:.2f} at T = 20.
+2. At α = .5 and T = 4 the teacher's share of the gradient is {teachers_share(start, 4, 0.5):.0%} at the start, and {teachers_share(students["as good as the teacher"], 4, 0.5):.0%} for a student as good as the teacher.
+3. From T = 4 on, {high["settings"]} temperatures lie within {high["range (points)"]} points. Equally good ones would lie within {high["by chance (points)"]} by chance.
+4. 8 bits instead of 16: {bits} points, over {len(lost)} pairs of runs.
+""")
 
 # %% [markdown]
+# How to read these answers, whatever the numbers are:
+#
+# - **Low temperatures repeat the label.** Where answer 1 is close to one class at $T = 1$, the teacher's
+#   gradient points where the label's does (section 2), and the student gains little.
+# - **High temperatures all ask for the same thing**: to match the logits. If answer 3 shows a range no
+#   larger than chance, this is why, and any $T$ on the plateau will do. A search for the best one finds
+#   luck.
+# - **The three temperatures of the project need no explanation** if each was the luckiest of forty on a
+#   plateau. They would need one if a sweep over seeds showed ranges well above chance.
+# - **Accuracy is not everything.** Compare the calibration errors of the distilled students with that of
+#   the hard labels: a setting may be better in one and worse in the other.
+#
+# ## 7. Where it can mislead
+#
+# - **A cross is not a grid.** The best temperature may depend on $\alpha$; exercise 3 looks for that on the
+#   digits.
+# - **A plateau belongs to its budget**: this student, this teacher, this share of the images, this
+#   schedule.
+# - **The learning rate was tuned for no setting**, although the gradient's length changes with both knobs.
+#   Try `lr=0.1` in section 3: high temperatures then fail, for a reason that has nothing to do with what the
+#   teacher knows. [Chapter 03](03_distilling_mlps.ipynb) shows how such a change can pass for an effect of
+#   distillation.
+# - **New or stored views.** In section 4 the hard-label student draws a new view in every epoch, while the
+#   distilled ones share stored views. Section 5 has the pairs with equal views.
+# - **Calibration is measured at $T = 1$**, for students that were trained at other temperatures. One
+#   parameter fitted on validation repairs much of it (Guo et al. 2017);
+#   [chapter 07](07_confusion_matrices.ipynb) tries it.
+# - **One draw, one teacher.** All seeds learn from the same fifth of the images and from the same stored
+#   views of one teacher. No interval speaks of others.
+# - **Few runs for views and bits.** Most cells of that table rest on one seed. The pooled pairs of section 5
+#   share that seed.
+#
 # ## Exercises
 #
-# 1. *(5 minutes, easy)* Show that for $T \to \infty$ and centred logits $T\,(q^{(T)}_i - p^{(T)}_i)
-#    \to (z_i - v_i)/10$. How large is the error at $T = 20$, relative to the limit, with
-#    `v` for the teacher and `later` (the answers about view 1) for the student?
-# 2. *(10 minutes, medium)* For each $T$, find the $\alpha$ at which teacher and label have gradients
-#    of equal length at the beginning of training. Draw it. Where do the poster's settings lie?
-# 3. *(15 minutes, medium)* Simulate as many equally good settings as the map has, each with the map's
-#    number of seeds (it stands under the figure). Take the scatter between seeds from single settings.
-#    How wide is the range of their means? Compare it with the map.
-# 4. *(20 minutes, hard)* Store fewer bits: 6, 4, 3. From how many on does the rounding change more than
-#    1 % of the teacher's top answers? Use `File.reduced` as a model.
+# 1. *(5 minutes, easy)* How far is $T\,(q^{(T)}_i - p^{(T)}_i)$ from its limit $(z_i - v_i)/10$ at
+#    $T = 20$, relative to the limit's length, with `v` for the teacher and `known.logits(1)` for the student?
+#    *Check:* at ten times the temperature the distance is about a tenth.
+# 2. *(10 minutes, medium)* For each $T$, find the $\alpha$ at which teacher and label have gradients of equal
+#    length at the start. Where do the project's settings lie? *Check:* `teachers_share` is then .5.
+# 3. *(15 minutes, medium)* Turn both knobs: train the students of section 3 on a grid of $T$ and $\alpha$.
+#    Does the best $T$ depend on $\alpha$? *Check:* at $\alpha = 0$ the temperature makes no difference.
+# 4. *(20 minutes, hard)* Store fewer bits: 6, 4, 3. From how many on does rounding change more than 1 % of
+#    the teacher's top answers? *Check:* fewer bits never change fewer answers.
 #
-# Solutions are in `notebooks/solutions/06_*.py`, and the tests run them.
+# Solutions: [solutions/06_temperature.py](solutions/06_temperature.py).
 #
 # ## Summary
 #
-# - The temperature sets how many classes a target shares; together with $\alpha$ it sets how loud the
-#   teacher is.
-# - A sweep from stored answers costs one student a setting. It must still be chosen on validation, and
-#   its winner reported with the others beside it.
-# - Say how sure the choice is: by intervals, and by whether validation and test agree.
-# - Answers in few bits are small enough for an e-mail. Whether a few views of them teach as well as new
-#   ones is a question to measure.
+# - The temperature sets how many classes share an answer. At low $T$ the teacher's gradient repeats the
+#   label; at high $T$ it asks the student to match logits, and stops changing.
+# - $\alpha$ is a weight, not the teacher's share of the gradient.
+# - Before you explain a best setting, ask how large a range equally good settings would show.
+# - Choose on validation, look at the test set once, and report the settings that came close.
 #
 # ## Sources
 #
 # - G. Hinton, O. Vinyals, J. Dean (2015), *Distilling the knowledge in a neural network*,
-#   arXiv:1503.02531, section 2.
+#   [arXiv:1503.02531](https://arxiv.org/abs/1503.02531), section 2.
 # - L. Beyer et al. (2022), *Knowledge distillation: a good teacher is patient and consistent*,
-#   arXiv:2106.05237.
+#   [arXiv:2106.05237](https://arxiv.org/abs/2106.05237).
 # - Z. Shen, E. Xing (2022), *A fast knowledge distillation framework for visual recognition*,
-#   arXiv:2112.01528.
-# - C. Guo et al. (2017), *On calibration of modern neural networks*, arXiv:1706.04599.
-# - The poster's settings: github.com/peterliht/knowledge-distillation-pytorch.
+#   [arXiv:2112.01528](https://arxiv.org/abs/2112.01528).
+# - C. Guo et al. (2017), *On calibration of modern neural networks*,
+#   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599).
+# - The project's settings:
+#   [peterliht/knowledge-distillation-pytorch](https://github.com/peterliht/knowledge-distillation-pytorch).
