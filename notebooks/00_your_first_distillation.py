@@ -271,7 +271,7 @@ from kdutils import losses
 
 z2, t2 = torch.zeros(3, 2), torch.tensor([[2 * 1.0986123, 0.0]]).repeat(3, 1)  # [3, 2]
 y2 = torch.tensor([0, 1, 0])
-for alpha, by_hand in ((1.0, 4 * 0.1308122), (0.0, 0.6931472), (0.5, 0.6081980)):
+for alpha, by_hand in ((1.0, 4 * 0.1308120), (0.0, 0.6931472), (0.5, 0.6081977)):
     found = kd_loss(z2, t2, y2, T=2.0, alpha=alpha).item()
     assert abs(found - by_hand) < 1e-5, f"alpha = {alpha}: {found:.5f}, by hand {by_hand:.5f}"
 z3, t3 = torch.randn(2, 50, 10, generator=torch.Generator().manual_seed(0))  # [50, 10] each
