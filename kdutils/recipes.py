@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, Union
+from typing import Any, Literal, Union
 
 from . import data, losses, models, views
 from .registry import UNKNOWN
@@ -17,36 +17,37 @@ from .registry import UNKNOWN
 MAX_SEED, MAX_STREAM = 9_999, 97
 STORED_VIEWS_SEED = 990_000  # above every seed + 10,000 * stream
 Teacher = Union["Recipe", tuple["Recipe", ...], Literal["posterior"], None]
+Allowed = tuple[str, Callable[[Any], bool]]  # which values a field may have: in words, and a test
 
 
-class Range(NamedTuple):
-    """Which values a field may have: a test, and the same in words."""
-
-    holds: Callable[[Any], bool]
-    words: str
+def _choice(*allowed: object) -> Allowed:
+    return f"one of {list(allowed)}", allowed.__contains__
 
 
-def _whole(least: int, most: float = math.inf, or_none: bool = False) -> Range:
+def _whole(least: int, most: float = math.inf) -> Allowed:
     def holds(value: object) -> bool:
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        return (value is None and or_none) or (whole and least <= value <= most)
+        return (
+            isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+        )
 
-    bounds = f"at least {least}" if most == math.inf else f"from {least} to {most}"
-    return Range(holds, ("None or " if or_none else "") + f"a whole number, {bounds}")
-
-
-def _number(holds: Callable[[float], bool], words: str) -> Range:
-    return Range(
-        lambda value: isinstance(value, Real) and math.isfinite(value) and holds(value),
-        f"a finite number {words}",
+    return (
+        f"a whole number, {f'at least {least}' if most == math.inf else f'{least} to {most}'}",
+        holds,
     )
 
 
-def _choice(*allowed: object) -> Range:
-    return Range(lambda value: value in allowed, f"one of {list(allowed)}")
+def _or_none(allowed: Allowed) -> Allowed:
+    return f"None or {allowed[0]}", lambda value: value is None or allowed[1](value)
 
 
-_RANGES = {
+def _number(words: str, holds: Callable[[float], bool]) -> Allowed:
+    return (
+        f"a finite number {words}",
+        lambda v: isinstance(v, Real) and math.isfinite(v) and holds(v),
+    )
+
+
+_ALLOWED = {
     "train_on": _choice("train", "all"),
     "views": _choice(*views.KINDS),
     "optimizer": _choice("sgd", "nesterov", "adam", "adamw"),
@@ -60,13 +61,13 @@ _RANGES = {
     "seed": _whole(0, MAX_SEED),
     "view_stream": _whole(0, MAX_STREAM),
     "n_views": _whole(0),
-    "n_train": _whole(1, or_none=True),
-    "n_labels": _whole(1, or_none=True),
-    "lr": _number(lambda value: value > 0, "above 0"),
-    "soft_scale": _number(lambda value: value > 0, "above 0"),
-    "weight_decay": _number(lambda value: value >= 0, "from 0"),
-    "momentum": _number(lambda value: 0 <= value < 1, "from 0 to below 1"),
-    "label_smoothing": _number(lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "n_train": _or_none(_whole(1)),
+    "n_labels": _or_none(_whole(1)),
+    "lr": _number("above 0", lambda v: v > 0),
+    "soft_scale": _number("above 0", lambda v: v > 0),
+    "weight_decay": _number("of at least 0", lambda v: v >= 0),
+    "momentum": _number("of at least 0 and below 1", lambda v: 0 <= v < 1),
+    "label_smoothing": _number("of at least 0 and below 1", lambda v: 0 <= v < 1),
 }
 
 
@@ -124,9 +125,9 @@ class Recipe:
     registered: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for name, allowed in _RANGES.items():
-            if not allowed.holds(getattr(self, name)):
-                raise self._wrong(name, allowed.words)
+        for name, (words, holds) in _ALLOWED.items():
+            if not holds(getattr(self, name)):
+                raise self._wrong(name, words)
         losses.check_temperature(self.temperature)
         losses.check_alpha(self.alpha)
         object.__setattr__(self, "registered", tuple(self._sources()))
@@ -148,19 +149,17 @@ class Recipe:
 
     def _sources(self) -> Iterator[tuple[str, str, str]]:
         """What `registered` holds. A saved hash stands for a name that this process lacks."""
-        saved = {tuple(entry[:2]): entry[2] for entry in self.registered}
+        saved = {(field, name): source for field, name, source in self.registered}
         for field, known, check in (
-            ("dataset", data.REGISTERED, lambda: data.check(self.dataset)),
-            ("model", models.REGISTERED, lambda: models.check(self.model, self.dropout)),
-            ("loss", losses.REGISTERED, lambda: losses.of(self.loss)),
+            ("dataset", data.REGISTERED, data.check),
+            ("model", models.REGISTERED, lambda name: models.check(name, self.dropout)),
+            ("loss", losses.REGISTERED, losses.of),
         ):
             name = getattr(self, field)
-            if name not in known and (field, name) in saved:
-                yield field, name, saved[field, name]
-                continue
-            check()
-            if name in known:
-                yield field, name, known.source(name)
+            if name in known or (field, name) not in saved:
+                check(name)
+            if source := known.source(name) if name in known else saved.get((field, name)):
+                yield field, name, source
 
     @property
     def recognisable(self) -> bool:
@@ -193,32 +192,16 @@ class Recipe:
 
         A field that is added later, with a default, leaves all older ids as they are.
         """
-        out = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value == f.default and f.name != "seed":
-                continue
-            if isinstance(value, Recipe):
-                value = value.as_dict()
-            elif f.name == "teacher" and isinstance(value, tuple):
-                value = [teacher.as_dict() for teacher in value]
-            elif f.name == "registered":
-                value = [list(entry) for entry in value]
-            out[f.name] = list(value) if isinstance(value, tuple) else value
-        return out
+        return {
+            f.name: _as_json(getattr(self, f.name))
+            for f in fields(self)
+            if f.name == "seed" or getattr(self, f.name) != f.default
+        }
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Recipe":
-        """The recipe that `as_dict` wrote, also where a registered name is unknown here."""
-        saved = dict(saved)
-        for name in ("dropout", "without_classes"):
-            if name in saved:
-                saved[name] = tuple(saved[name])
-        if isinstance(saved.get("teacher"), list):
-            saved["teacher"] = tuple(cls.from_dict(teacher) for teacher in saved["teacher"])
-        elif isinstance(saved.get("teacher"), dict):
-            saved["teacher"] = cls.from_dict(saved["teacher"])
-        return cls(**saved)
+        """The recipe that `as_dict` wrote, also where a name is not registered in this process."""
+        return cls(**{name: _from_json(value) for name, value in saved.items()})
 
     @property
     def label(self) -> str:
@@ -228,7 +211,7 @@ class Recipe:
         elif self.teacher == "posterior":
             learns = f"posterior-T{self.temperature:g}"
         else:
-            loss = self.loss if self.loss in losses.REGISTERED else "kd"
+            loss = "kd" if self.loss in losses.NAMES else self.loss
             learns = f"{loss}-T{self.temperature:g}-a{self.alpha:g}"
         return f"{self.dataset}-{self.model}-{self.views}-{learns}-s{self.seed}"
 
@@ -244,3 +227,15 @@ class Recipe:
         if isinstance(teacher, Recipe):
             teacher = teacher.with_seed(seed)
         return replace(self, seed=seed, teacher=teacher)
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Recipe):
+        return value.as_dict()
+    return [_as_json(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _from_json(value: object) -> object:
+    if isinstance(value, dict):
+        return Recipe.from_dict(value)
+    return tuple(map(_from_json, value)) if isinstance(value, list) else value

@@ -38,10 +38,10 @@ def test_a_wrong_field_is_named_with_its_value(field, value):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"weight_decay": -0.1}, "weight_decay = -0.1 must be a finite number from 0."),
+        ({"weight_decay": -0.1}, "weight_decay = -0.1 must be a finite number of at least 0."),
         ({"lr": 0}, "lr = 0 must be a finite number above 0."),
-        ({"momentum": 1}, "momentum = 1 must be a finite number from 0 to below 1."),
-        ({"seed": 10_000}, "seed = 10000 must be a whole number, from 0 to 9999."),
+        ({"momentum": 1}, "momentum = 1 must be a finite number of at least 0 and below 1."),
+        ({"seed": 10_000}, "seed = 10000 must be a whole number, 0 to 9999."),
         ({"n_train": 0}, "n_train = 0 must be None or a whole number, at least 1."),
         ({"bits": 4}, "bits = 4 must be one of [16, 8]."),
     ],
@@ -145,9 +145,11 @@ REGISTRIES = {"net": models.REGISTERED, "mine": losses.REGISTERED}
 
 def test_a_record_of_what_another_reader_registered_is_read_as_it_is(clean_registries):
     models.register("net", Net)
-    recipe = base(model="net", teacher=base(model="net", seed=1))
+    losses.register("mine", loss)
+    recipe = base(model="net", loss="mine", teacher=base(model="net", seed=1))
     saved, name = json.loads(json.dumps(recipe.as_dict())), recipe.id
     models.REGISTERED.things.clear()  # another process
+    losses.REGISTERED.things.clear()
     again = Recipe.from_dict(saved)
     assert again == recipe and again.id == name
     assert again.with_seed(3).with_seed(0).model == "net"
