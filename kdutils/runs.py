@@ -310,11 +310,7 @@ def run_all(
             check(recipe, data.load(recipe.dataset), pick_device())
         plan, known = _with_teachers(missing, store), rates(store, pick_device())
         if not quiet:
-            extra = len(plan) - len(missing)
-            more = f", and {extra} of their teachers must be trained" if extra else ""
-            count = f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store{more}"
-            at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
-            print(f"{count}: {estimate(plan, known)}{at_once}.", flush=True)
+            print(_cost(missing, plan, sum(map(len, wanted)), known, jobs), flush=True)
         until = time.time() + 60 * minutes if minutes else float("inf")
         bar = _Bar(plan, known, quiet)
         try:
@@ -332,6 +328,15 @@ def run_all(
     if left and not quiet:
         print(f"Stopped after {minutes:g} min: {left} runs are missing. Run it again to go on.")
     return [[record for record in row if record is not None] for row in found]
+
+
+def _cost(missing: list, plan: list, total: int, known: dict[str, float], jobs: int) -> str:
+    """What a batch will train and about how long that takes: one line."""
+    extra = len(plan) - len(missing)
+    more = f", and {extra} of their teachers must be trained" if extra else ""
+    at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
+    count = f"{len(missing)} of {total} runs are not in the store{more}"
+    return f"{count}: {estimate(plan, known)}{at_once}."
 
 
 def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
