@@ -28,10 +28,10 @@
 # - write the distillation loss in four lines, and explain what the factor $T^2$ does and when.
 #
 # You need the softmax, the cross-entropy and the idea of a gradient.
-# [Chapter 00](00_first_distillation.ipynb) builds a first distillation step by step.
+# [Chapter 00](00_your_first_distillation.ipynb) builds a first distillation step by step.
 #
-# *Time to run: a few seconds on `smoke`; under half a minute on `laptop`, where the results come
-# from records and the loop on this page trains for real.*
+# *Time to run: about a quarter of a minute on `smoke`; under half a minute on `laptop`, where the
+# results come from records and the loop on this page trains for real.*
 
 # %% tags=["parameters"]
 PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs
@@ -639,7 +639,8 @@ lab.show(fig, "01_images", f"Test accuracy against images. {'; '.join(alt)}.", [
 # 1. *The truth against labels.* Both students saw the same images. The share of the gap that closes is
 #    what probabilities are worth here, when they are right.
 # 2. *Softness without knowledge.* Look at label smoothing twice: at its accuracy, and at the last two
-#    columns of the table, which judge its probabilities. The two need not move together.
+#    columns of the table, which judge its probabilities. The two need not move together. A negative
+#    share means that the arm does worse than hard labels.
 # 3. *Targets of other images.* A permuted target says nothing about its picture. The student can only
 #    learn it by heart, which helps with no new picture. Guessing among ten classes is right 10 % of
 #    the time.
@@ -660,7 +661,8 @@ Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the ga
 3. The student of permuted targets gets {said(lab.mean("permuted teacher", "test_accuracy"))} of the test images right.
 4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points. The share of the gap
    {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(said(v) for v in share)}.
-5. The learned teacher closes {said(gap_closed("learned teacher"))}, the one of the same images {said(gap_closed("learned teacher of the same images"))}.""")  # fmt: skip
+5. The learned teacher, itself right on {said(lab.mean("teacher of ten times the images", "test_accuracy"), digits=1)}, closes {said(gap_closed("learned teacher"))}.
+   The teacher of the same images, itself right on {said(lab.mean("teacher of the same images", "test_accuracy"), digits=1)}, closes {said(gap_closed("learned teacher of the same images"))}.""")  # fmt: skip
 
 # %% [markdown]
 # Line 5 is about the two learned teachers. The teacher of the same images had no more to go on than
@@ -687,13 +689,15 @@ for k in range(DRAWS):
         with torch.no_grad():
             right[name] = metrics.accuracy(net(x_test), test.labels)
     leads.append(right["perfect teacher"] - right["hard labels"])
-print(
-    f"lead of the truth on {DRAWS} sets of images:", ", ".join(f"{v:+.1f}" for v in leads), "points"
-)
+wide = lab.runs.pivot(index="seed", columns="arm", values="test_accuracy")
+by_seed = (wide["perfect teacher"] - wide["hard labels"]).dropna()
+print("lead of the truth in points")
+print(f"- one seed, {DRAWS} sets of images:", ", ".join(f"{v:+.1f}" for v in leads))
+print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v in by_seed))
 
 # %% [markdown]
-# If these leads differ more than the intervals of section 9 suggest, the intervals are too narrow for
-# a statement about images in general.
+# Compare the spread of the two lines. If the first is wider, the intervals of section 9 are too narrow
+# for a statement about images in general. A few sets are too few to say how much.
 #
 # - **A teacher that saw more labels passes them on.** The learned teacher had ten times the student's
 #   labels. That is usually the point of having a teacher, but it is no magic. The fair control is the
@@ -701,7 +705,7 @@ print(
 # - **Softness is not knowledge.** Compare every distilled student with label smoothing of the same
 #   entropy before you speak of dark knowledge.
 # - **Similar classes, or this image?** The heat maps of section 5 suggest that a student learns *which
-#   classes are alike*. Exercise 4 keeps those maps exactly as they are, takes away what is known about
+#   classes are alike*. Exercise 4 keeps such maps exactly as they are, takes away what is known about
 #   the single image, and measures what is left of the gain. Do it before you repeat the usual
 #   explanation.
 # - **A permuted teacher has two faults.** Its targets do not belong to the image, and their average
