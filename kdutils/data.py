@@ -69,36 +69,33 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
-            self._check_split(part, getattr(self, part))
+            x, y = getattr(self, part).images, getattr(self, part).labels
+            if expected := self._expected(x, y):
+                values = f" from {int(y.min())} to {int(y.max())}" if len(y) else ""
+                raise ValueError(
+                    f"{self.name}, {part}: images {x.dtype} {list(x.shape)}, labels {y.dtype} "
+                    f"{list(y.shape)}{values}; expected {expected}."
+                )
         channels = self.in_shape[0]
         if not len(self.mean) == len(self.std) == channels or min(self.std) <= 0:
             raise ValueError(
-                f"{self.name}: mean = {self.mean} and std = {self.std} must hold one number for "
-                f"each of {channels} channels, and std only numbers above 0."
+                f"{self.name}: mean = {self.mean} and std = {self.std}; expected a number for "
+                f"each of {channels} channels, and std above 0."
             )
 
-    def _check_split(self, part: str, split: Split) -> None:
-        images, labels, n = split.images, split.labels, len(self.classes)
-        came = f"{self.name}, {part}: images {images.dtype} {list(images.shape)}"
-        if images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
-            raise ValueError(f"{came} must be torch.uint8 [N, C, H, W], values 0 to 255, N > 0.")
-        size = images.shape[3]
-        if images.shape[1:] != self.train.images.shape[1:]:
-            raise ValueError(f"{came} must have the training images' shape {list(self.in_shape)}.")
-        if images.shape[2] != size or size > views.CANVAS or size % 2:
-            raise ValueError(
-                f"{came} must be square, of an even size up to {views.CANVAS}: pad or resize them."
-            )
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise ValueError(
-                f"{came} need labels torch.int64 [N], not {labels.dtype} {list(labels.shape)}."
-            )
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= n:
-            raise ValueError(
-                f"{self.name}, {part}: labels run from {low} to {high}, but its {n} classes allow "
-                f"0 to {n - 1}."
-            )
+    def _expected(self, x: torch.Tensor, y: torch.Tensor) -> str | None:
+        """What a split should be, where it is not."""
+        if x.dtype != torch.uint8 or x.ndim != 4 or not len(x):
+            return "torch.uint8 images [N, C, H, W], values 0 to 255, at least one"
+        if x.shape[1:] != self.train.images.shape[1:]:
+            return f"the training images' shape {list(self.in_shape)}"
+        if x.shape[2] != x.shape[3] or x.shape[3] > views.CANVAS or x.shape[3] % 2:
+            return f"square images of an even size up to {views.CANVAS}: pad or resize them"
+        if y.dtype != torch.int64 or y.shape != x.shape[:1]:
+            return "torch.int64 labels [N], one for each image"
+        if y.min() < 0 or y.max() >= len(self.classes):
+            return f"labels from 0 to {len(self.classes) - 1}, one for each class"
+        return None
 
     @property
     def in_shape(self) -> tuple[int, int, int]:
@@ -225,29 +222,32 @@ def from_arrays(
 ) -> Dataset:
     """A data set of one's own, for `register`.
 
-    images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], square, of an even size up
-    to 32. labels, test_labels: whole numbers from 0, [N]. classes: their names, else the numbers.
-    n_val: how many images are held out for validation, else a tenth; always the same ones. Mean and
-    deviation are those of the training images. Raises ValueError for anything else, as `Dataset`.
+    images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W]. labels, test_labels: whole
+    numbers from 0, [N]. classes: their names, else the numbers. n_val: how many images are held out
+    for validation (a tenth), always the same ones. Mean and deviation are those of the training
+    images. Raises ValueError where they do not fit together, or as `Dataset` does.
     """
     parts = []
-    for what, x, y in (("", images, labels), ("test ", test_images, test_labels)):
+    for x, y in ((images, labels), (test_images, test_labels)):
         x, y = torch.as_tensor(x), torch.as_tensor(y)
-        if y.is_floating_point() or y.dtype == torch.bool or y.shape != x.shape[:1]:
+        if y.is_floating_point() or y.is_complex() or y.shape != x.shape[:1] or not len(y):
             raise ValueError(
-                f"{name}: {what}labels {y.dtype} {list(y.shape)} must be whole numbers, one for "
-                f"each of {len(x)} images."
+                f"{name}: labels {y.dtype} {list(y.shape)} for images {list(x.shape)}; expected a "
+                "whole number for each image, and at least one image."
             )
         parts.append(Split(_channels_first(x), y.long()))
-    n_val = max(1, len(parts[0]) // 10) if n_val is None else n_val
-    if not 0 < n_val < len(parts[0]):
-        raise ValueError(f"{name}: n_val = {n_val} must leave some of {len(parts[0])} images.")
-    train, val = _split(parts[0], n_val)
-    classes = classes or range(int(max(part.labels.max() for part in parts)) + 1)
+    rest, test = parts
+    n_val = max(1, len(rest) // 10) if n_val is None else n_val
+    if not 0 < n_val < len(rest):
+        raise ValueError(
+            f"{name}: n_val = {n_val}; expected 1 to {len(rest) - 1}, to train on some."
+        )
+    train, val = _split(rest, n_val)
+    classes = classes or range(1 + int(torch.cat([rest.labels, test.labels]).max()))
     pixels = train.images.transpose(0, 1).flatten(1).double() / 255
     # rounded, so that no run depends on the order of a sum
     mean, std = ([round(v, 4) for v in row.tolist()] for row in (pixels.mean(1), pixels.std(1)))
-    return Dataset(name, tuple(map(str, classes)), train, val, parts[1], tuple(mean), tuple(std))
+    return Dataset(name, tuple(map(str, classes)), train, val, test, tuple(mean), tuple(std))
 
 
 def register(name: str, load: Callable[[], Dataset], replace: bool = False) -> Callable:

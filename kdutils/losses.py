@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .registry import Registry
 
@@ -35,7 +35,7 @@ def check_alpha(alpha: float) -> None:
         )
 
 
-def _check_shapes(student: torch.Tensor, targets: torch.Tensor, name: str) -> None:
+def _check_shapes(student: Tensor, targets: Tensor, name: str) -> None:
     if student.ndim != 2 or student.shape != targets.shape:
         raise ValueError(
             f"student logits {list(student.shape)} and {name} {list(targets.shape)} "
@@ -43,7 +43,7 @@ def _check_shapes(student: torch.Tensor, targets: torch.Tensor, name: str) -> No
         )
 
 
-def soft_targets(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
     """Softmax at a temperature: q_i = exp(z_i / T) / sum_j exp(z_j / T).
 
     logits: [..., classes]. Returns probabilities of the same shape. Raises ValueError for T <= 0.
@@ -53,7 +53,7 @@ def soft_targets(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor
     return F.softmax(logits / temperature, dim=-1)
 
 
-def soft_cross_entropy(student_logits: torch.Tensor, probabilities: torch.Tensor) -> torch.Tensor:
+def soft_cross_entropy(student_logits: Tensor, probabilities: Tensor) -> Tensor:
     """Cross-entropy against soft targets: the batch mean of -sum_i p_i log q_i, in nats.
 
     student_logits, probabilities: [batch, classes]; no gradient flows into the probabilities.
@@ -64,13 +64,13 @@ def soft_cross_entropy(student_logits: torch.Tensor, probabilities: torch.Tensor
 
 
 def kd_loss(
-    student_logits: torch.Tensor,
-    teacher_logits: torch.Tensor,
-    labels: torch.Tensor | None,
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor | None,
     temperature: float,
     alpha: float,
     soft_scale: float = 1.0,
-) -> torch.Tensor:
+) -> Tensor:
     """The distillation loss: alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(labels).
 
     student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], NO_LABEL where an image
@@ -95,14 +95,15 @@ def kd_loss(
         log_target=True,
     )
     loss = alpha * soft_scale * temperature**2 * soft
-    if alpha < 1:
-        # without a label an image adds nothing, and the mean stays one over the whole batch
-        hard = F.cross_entropy(student_logits, labels, ignore_index=NO_LABEL, reduction="none")
-        loss = loss + (1 - alpha) * hard.mean()
-    return loss
+    return loss if alpha == 1 else loss + (1 - alpha) * _hard(student_logits, labels)
 
 
-def smoothed_targets(labels: torch.Tensor, classes: int, smoothing: float) -> torch.Tensor:
+def _hard(logits: Tensor, labels: Tensor) -> Tensor:
+    """Without a label an image adds nothing, and the mean stays one over the whole batch."""
+    return F.cross_entropy(logits, labels, ignore_index=NO_LABEL, reduction="none").mean()
+
+
+def smoothed_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
     """Label smoothing: (1 - s) on the label plus s / classes everywhere, float32 [batch, classes].
 
     Raises ValueError for smoothing outside [0, 1). Source: Szegedy et al. 2016, section 7.
@@ -112,9 +113,7 @@ def smoothed_targets(labels: torch.Tensor, classes: int, smoothing: float) -> to
     return F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
 
 
-def distil(
-    z: torch.Tensor, t: torch.Tensor | None, y: torch.Tensor, recipe: "Recipe"
-) -> torch.Tensor:
+def distil(z: Tensor, t: Tensor | None, y: Tensor, recipe: "Recipe") -> Tensor:
     """Cross-entropy with (smoothed) labels where there is no teacher, else `kd_loss`."""
     if t is None:
         return soft_cross_entropy(z, smoothed_targets(y, z.shape[1], recipe.label_smoothing))
@@ -122,15 +121,10 @@ def distil(
     return kd_loss(z, t, labels, recipe.temperature, recipe.alpha, recipe.soft_scale)
 
 
-def pseudo_labels(
-    z: torch.Tensor, t: torch.Tensor, y: torch.Tensor, recipe: "Recipe"
-) -> torch.Tensor:
+def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: "Recipe") -> Tensor:
     """The teacher's first choice as a hard label in place of its soft targets (Lee 2013)."""
     loss = recipe.alpha * recipe.soft_scale * F.cross_entropy(z, t.argmax(dim=1))
-    if recipe.alpha < 1:
-        hard = F.cross_entropy(z, y, ignore_index=NO_LABEL, reduction="none")
-        loss = loss + (1 - recipe.alpha) * hard.mean()
-    return loss
+    return loss if recipe.alpha == 1 else loss + (1 - recipe.alpha) * _hard(z, y)
 
 
 NAMES = {"kd": distil, "pseudo-labels": pseudo_labels}

@@ -33,23 +33,22 @@ class Registry:
         Raises ValueError for a name of the course's own, one that another source has (unless
         `replace`), or one that is not made of small letters, digits and hyphens.
         """
+        came = f"{self.kind} = {name!r}"
         if not isinstance(name, str) or not re.fullmatch("[a-z0-9][a-z0-9-]*", name):
-            raise ValueError(
-                f"{self.kind} = {name!r} is no name to register: use small letters, digits and "
-                "hyphens, such as 'mine-2'."
-            )
-        if not callable(thing):
-            raise ValueError(f"{self.kind} = {name!r}: {thing!r} is no function and no class.")
+            raise ValueError(f"{came} is no name: use small letters, digits and hyphens.")
         if self.builtin(name):
-            raise ValueError(f"{self.kind} = {name!r} is the course's own name: choose another.")
-        known, source = self.things.get(name, (thing, ""))
-        new = source if source and known is thing else source_hash(thing)
-        if source and source != new and not replace:
-            raise ValueError(
-                f"{self.kind} = {name!r} is taken by {known!r}, whose source is another: choose "
-                "another name, or pass replace=True, which makes its recipes new ones."
-            )
-        self.things[name] = thing, new
+            raise ValueError(f"{came} is the course's own name: choose another.")
+        if not callable(thing):
+            raise ValueError(f"{came}: {thing!r} is no function and no class.")
+        known, source = self.things.get(name, (None, ""))
+        if thing is not known:
+            new = source_hash(thing)
+            if source not in ("", new) and not replace:
+                raise ValueError(
+                    f"{came} is taken by {known!r}, which has another source: choose another name, "
+                    "or pass replace=True; its recipes are new ones then."
+                )
+            self.things[name] = thing, new
         return thing
 
     def __contains__(self, name: object) -> bool:
@@ -78,29 +77,9 @@ def source_hash(thing: Callable) -> str:
     prompt, UNKNOWN and a number drawn now: nothing can be recognised by that later.
     """
     try:
-        text = _plain(_source(thing))
+        lines = textwrap.dedent(_source(thing)).splitlines()
     except (OSError, TypeError):
         return UNKNOWN + secrets.token_hex(4)
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def _source(thing: Callable) -> str:
-    """Source text. `inspect` does not find a class of a notebook: its first method leads there."""
-    if not inspect.isclass(thing):
-        return inspect.getsource(thing)
-    methods = [m for m in vars(thing).values() if inspect.isfunction(m)]
-    for code in (m.__code__ for m in methods if m.__qualname__.startswith(thing.__qualname__)):
-        lines = linecache.getlines(code.co_filename)
-        for node in ast.walk(ast.parse("".join(lines))):
-            if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
-                if node.lineno <= code.co_firstlineno <= node.end_lineno:
-                    return "".join(lines[node.lineno - 1 : node.end_lineno])
-    return inspect.getsource(thing)
-
-
-def _plain(text: str) -> str:
-    """The text without comments, blank lines, trailing spaces and its common indentation."""
-    lines = textwrap.dedent(text).splitlines()
     try:
         for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline):
             if token.type == tokenize.COMMENT:
@@ -108,4 +87,17 @@ def _plain(text: str) -> str:
                 lines[row - 1] = lines[row - 1][:column]
     except (tokenize.TokenError, SyntaxError):  # a piece of a line, such as a lambda's
         pass
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+    text = "\n".join(line.rstrip() for line in lines if line.strip())
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _source(thing: Callable) -> str:
+    """Source text. `inspect` finds no class of a notebook, but a method of it leads to its cell."""
+    methods = filter(inspect.isfunction, vars(thing).values() if inspect.isclass(thing) else ())
+    for code in (method.__code__ for method in methods):
+        lines = linecache.getlines(code.co_filename)
+        for node in ast.walk(ast.parse("".join(lines))):
+            if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
+                if node.lineno <= code.co_firstlineno <= node.end_lineno:
+                    return "".join(lines[node.lineno - 1 : node.end_lineno])
+    return inspect.getsource(thing)

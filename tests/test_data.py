@@ -150,19 +150,19 @@ X, Y = arrays()
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"images": X / 255}, r"train: images torch.float64 .*uint8.*0 to 255"),
-        ({"images": X[:, :, :20]}, r"\[36, 1, 28, 20\].*square"),
+        ({"images": X / 255}, r"train: images torch.float64 .*expected .*uint8.*0 to 255"),
+        ({"images": X[:, :, :20]}, r"\[36, 1, 28, 20\].*expected square"),
         ({"images": arrays(40, (27, 27))[0]}, r"\[36, 1, 27, 27\].*even size up to 32"),
         ({"images": arrays(40, (64, 64))[0]}, r"\[36, 1, 64, 64\].*up to 32: pad or resize"),
         ({"test_images": arrays(40, (28, 28, 3))[0]}, r"test: .*\[40, 3, 28, 28\].*\[1, 28, 28\]"),
-        ({"labels": Y[:30]}, r"mine: labels torch.int64 \[30\].*each of 40 images"),
-        ({"labels": Y / 2}, "labels torch.float64.*whole numbers"),
-        ({"labels": Y - 1}, "labels run from -1 to 2, but its 3 classes allow 0 to 2"),
-        ({"classes": ["a", "b"]}, "labels run from 0 to 3, but its 2 classes allow 0 to 1"),
+        ({"labels": Y[:30]}, r"labels torch.int64 \[30\] for images \[40, 28, 28\].*each image"),
+        ({"labels": Y / 2}, "labels torch.float64.*whole number"),
+        ({"labels": Y - 1}, "labels .* from -1 to 2; expected labels from 0 to 2"),
+        ({"classes": ["a", "b"]}, "labels .* from 0 to 3; expected labels from 0 to 1"),
         ({"images": np.zeros_like(X)}, r"std = \(0.0,\).*above 0"),
-        ({"n_val": 40}, "n_val = 40 must leave some of 40 images"),
+        ({"n_val": 40}, "n_val = 40; expected 1 to 39"),
         ({"n_val": 0}, "n_val = 0"),
-        ({"images": X[:0], "labels": Y[:0]}, "N > 0|n_val"),
+        ({"images": X[:0], "labels": Y[:0]}, "at least one image"),
     ],
 )
 def test_what_does_not_fit_together_is_named(given, message):
