@@ -249,7 +249,7 @@ def distil(setting: Setting, with_tutorial: bool) -> Rounds:
     passes: list[float] = []
 
     def live(recipe: Recipe):
-        knowledge = Knowledge(recipe, dataset, lambda: [net], Store(), device)
+        knowledge = Knowledge(recipe, dataset, Store(), [net], device)
 
         def answer(epoch: int) -> torch.Tensor:
             _wait(device)
