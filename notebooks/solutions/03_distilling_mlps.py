@@ -1,59 +1,108 @@
-"""Solutions of notebook 03. Each is a function; the tests run them on the smoke profile."""
+# %% [markdown]
+# # Solutions of chapter 03
+#
+# Run it cell by cell, or as a script. It trains what it needs on toy data, in seconds.
+
+# %%
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from kdutils import data, metrics
-from kdutils.course import arms
-from kdutils.store import Store
+from kdutils import metrics
+from kdutils.experiments import Lab
 
+lab = Lab("03", "smoke", [0])
+digits = lab.dataset("mnist")
 
-def matching_alpha(alpha: float = 0.7, classes: int = 10) -> tuple[float, float]:
-    """Exercise 1: the alpha of the right loss, and how much weaker the published loss was.
-
-    The poster's loss is  (2 a / C) S + (1 - a) H  with soft term S and hard term H. The right one at
-    alpha b, scaled by c, is  c b S + c (1 - b) H. Equal terms give c b = 2 a / C and
-    c (1 - b) = 1 - a, so c = 2 a / C + 1 - a. It is then the same run at c times the rate.
-    """
-    soft, hard = 2 * alpha / classes, 1 - alpha
-    scale = soft + hard
-    return soft / scale, scale
+# %% [markdown]
+# ## 1. What DeiT's alpha is
+#
+# With 1,000 classes the soft term weighs a thousandth of what is written. To get one half, the two
+# weights must be equal: alpha / 1000 = 1 - alpha, so alpha = 1000 / 1001.
 
 
-def bias_from_frequency(profile: str, share: float = 0.1, seed: int = 0) -> dict[str, float]:
-    """Exercise 2: raise the logit of 3 until one image in ten is called a 3; no label needed."""
-    arm = next(a for a in arms(3, profile) if "no 3 in the transfer set" in a.name)
-    logits = Store().logits(arm.recipe.with_seed(seed))
-    # the 3 wins where its logit plus the bias beats the best of the others
-    others = logits["val"].clone()
-    others[:, 3] = -torch.inf
-    lead = others.max(dim=1).values - logits["val"][:, 3]  # [N] how much the 3 is behind
-    bias = float(lead.quantile(share))
-    test = data.load(arm.recipe.dataset).test
-    moved = logits["test"].clone()
-    moved[:, 3] += bias
-    threes = test.labels == 3
-    return {"bias": bias, "threes right (%)": metrics.accuracy(moved[threes], test.labels[threes])}
+# %%
+def effective(alpha, factor):
+    soft, hard = alpha * factor, 1 - alpha
+    return soft / (soft + hard), soft + hard
 
 
-def ensemble_errors(profile: str, seeds: tuple[int, ...]) -> dict[str, float]:
-    """Exercise 3: errors of the averaged logits of the teachers, and of the best of them."""
-    store, recipe = Store(), arms(3, profile)[0].recipe
-    found = [store.logits(recipe.with_seed(seed)) for seed in seeds]
-    logits = [each["test"] for each in found if each is not None]
-    labels = data.load(recipe.dataset).test.labels
-    together = torch.stack(logits).mean(dim=0)
-    return {
-        "ensemble": metrics.errors(together, labels),
-        "best member": min(metrics.errors(z, labels) for z in logits),
-        "members": len(logits),
-    }
+real, rate = effective(0.5, 1 / 1000)
+needed = 1000 / 1001
+assert abs(effective(needed, 1 / 1000)[0] - 0.5) < 1e-9
+print(f"alpha = .5 is really {real:.6f}, at {rate:.4f} times the rate; write {needed:.6f} for .5")
+
+# %% [markdown]
+# ## 2. A bias without labels
+#
+# Raise the logit of 3 until one validation image in ten is called a 3.
+
+# %%
+unseen = "student, distilled, no 3 in the transfer set"
+val, test = (lab.logits(unseen, split) for split in ("val", "test"))  # [N, 10] each
+others = val.clone()
+others[:, 3] = -torch.inf
+behind = others.max(dim=1).values - val[:, 3]  # [N] what the 3 lacks to win
+bias = float(behind.quantile(0.1))
+called = float((val + bias * F.one_hot(torch.tensor(3), 10)).argmax(1).eq(3).float().mean())
+assert abs(called - 0.1) < 0.01
+moved, threes = test + bias * F.one_hot(torch.tensor(3), 10), digits.test.labels == 3
+read = metrics.accuracy(moved[threes], digits.test.labels[threes])
+print(
+    f"bias {bias:+.2f}: {100 * called:.1f} % of validation are called a 3; {read:.1f} % of threes read"
+)
+
+# %% [markdown]
+# ## 3. An ensemble of the teacher's seeds
+
+# %%
+name = "teacher 784-1200-1200-10"
+two = Lab("03", "smoke", [0, 1])
+members = [two.logits(name, "test", seed) for seed in two.seeds]  # [N, 10] each
+alone = [metrics.errors(z, digits.test.labels) for z in members]
+together = metrics.errors(torch.stack(members).mean(0), digits.test.labels)
+twins = torch.stack([members[0], members[0]]).mean(0)
+assert metrics.errors(twins, digits.test.labels) == alone[0]
+print("alone:", alone, "together:", together)
+
+# %% [markdown]
+# ## 4. Weight decay breaks the equality
+#
+# PyTorch's SGD adds decay times w to the gradient. With loss / c at rate c eta, a step is
+# c eta (g / c + decay w) = eta (g + c decay w). So the decay must be divided by c as well.
 
 
-def without_two(profile: str, pair: tuple[int, int], seed: int = 0):
-    """Exercise 4: the record of a student that sees neither digit of the pair."""
-    from dataclasses import replace
+# %%
+def train(c, decay, steps=50):
+    """A student of 50 steps: loss / c at c times the rate."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 10))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01 * c, momentum=0.9, weight_decay=decay)
+    x, t = torch.randn(64, 20), torch.randn(64, 10)
+    for _ in range(steps):
+        log_q, log_p = F.log_softmax(net(x) / 4, dim=1), F.log_softmax(t / 4, dim=1)
+        loss = 16 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True) / c
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return nn.utils.parameters_to_vector(net.parameters()).detach()
 
-    from kdutils.runs import run
 
-    arm = next(a for a in arms(3, profile) if "no 3 in the transfer set" in a.name)
-    return run(replace(arm.recipe.with_seed(seed), without_classes=pair))
+right, broken, mended = train(1, 0.01), train(8, 0.01), train(8, 0.01 / 8)
+assert not torch.allclose(right, broken) and torch.equal(right, mended)
+print(f"same decay: {torch.dist(right, broken):.3f} away; an eighth of the decay: the same run")
+
+# %% [markdown]
+# ## 5. Two digits at once
+#
+# Digits that others are often confused with leave most traces in the soft targets. Look for a pair
+# of which neither is the other's main source.
+
+# %%
+without = replace(lab.arm(unseen).recipe, without_classes=(3, 8))
+run = lab.train(without, names=["no 3, no 8"])
+record = run["record"].iloc[0]
+assert record.recipe.without_classes == (3, 8) and "class_bias" not in record.metrics
+print("errors without 3 and 8:", record.metrics["test_errors"])
