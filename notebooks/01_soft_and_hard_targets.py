@@ -120,11 +120,11 @@ fig, axes = plt.subplots(2, 4, figsize=(9, 4.6), height_ratios=(1, 1.35), sharey
 for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, strict=True):
     i = int(((truth[:, 1] - p).abs() + (test.labels != y)).argmin())  # label y, true p of pear
     top.imshow(test.images[i].permute(1, 2, 0))
-    top.set(xticks=[], yticks=[], title=f"label: {bayes10.CLASSES[y]}")
+    top.set(title=f"label: {bayes10.CLASSES[y]}")
+    top.axis("off")
     frame = pd.DataFrame({"truth": truth[i], "learned (one run)": learned[i]}, bayes10.CLASSES)
-    frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xlim=(0, 1))
+    frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xticks=[0, 0.5, 1])  # fmt: skip
     ax.set(xlabel=f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", ylim=(9.5, -0.5))
-    ax.set_xticks((0, 0.5, 1))
 alt = [ax.get_xlabel().replace("\n", " ") for ax in axes[1]]
 lab.show(fig, "01_pictures", f"Four pictures, true and learned {'; '.join(alt)}.")
 
