@@ -332,8 +332,7 @@ for mean, c in lab.experiments.SCALES.items():
 # The project's rows differed in schedule and in epochs. Our two schedules are a choice of ours, a plain
 # one and a good one, and the epochs are equal. Watching the test set in every epoch is one of the faults under
 # study; nothing else in this course does it.
-
-# %% [markdown]
+#
 # The recipe of each arm says which of its faults are on. So we read the factors from there and put every
 # gain into one table, with a row for each seed.
 
@@ -459,13 +458,11 @@ ax.axvline(0.95, color="k", lw=1.2, ls=":", marker="", label="published: +.95, a
 ax.axvline(0, color="0.3", lw=1, ls="-", marker="")
 ax.set(xlabel="gain over hard labels with Adam (points)", ylabel="", title=shares[0])
 ax.figure.set_size_inches(8, 0.5 * part["student"].nunique() + 1.2)
-ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=3)
-ax.get_legend().remove()
-words = [
-    f"{s}, {k} {x:+.2f}"
-    for (k, s), x in part.groupby(["schedule", "student"], sort=False)["gain"].mean().items()
+seaborn.move_legend(ax, "lower right", bbox_to_anchor=(1, 1), ncols=3, title=None)
+words = str(part.groupby(["schedule", "student"], sort=False)["gain"].mean().round(2).to_dict())[
+    1:-1
 ]
-lab.show(ax.figure, "04_anatomy", f"Points over hard labels with Adam: {'; '.join(words)}. Published: +0.95.",
+lab.show(ax.figure, "04_anatomy", f"Points over hard labels with Adam: {words}. Published: 0.95.",
          arms=[n for n in lab.arms if n.endswith(shares[0]) and lab.records(n)])  # fmt: skip
 
 # %% tags=["hide-input"]
@@ -581,10 +578,8 @@ if len(found) > 1:
     published = dict(zip(questions, (0.95, 0.98, 0.85, -1.23), strict=True))
     words = figures.dots(ax, found, published, at_least=wide)
     ax.set(xlabel="gain in test accuracy (points)")
-    fig.legend(loc="outside upper right")
-    lab.show(
-        fig, "04_six_rows", f"Gains in points: {words}.", arms=[questions[q][0] for q in found]
-    )
+    ax.legend(loc="lower right")
+    lab.show(fig, "04_six_rows", f"Gains: {words}.", arms=[questions[q][0] for q in found])
 
 # %% [markdown]
 # ### Patience
@@ -628,12 +623,7 @@ fig, ax = plt.subplots(figsize=(8.5, 3.4))
 values = {name: lab.values(name, "test_accuracy") for name in order if lab.records(name)}
 words = figures.dots(ax, values, control=order[2], at_least=1) if values else "nothing is recorded"
 ax.set(xlabel="test accuracy (%)")
-lab.show(
-    fig,
-    "04_few_labels",
-    f"Test accuracy in percent with few, all or no labels: {words}.",
-    arms=list(values),
-)
+lab.show(fig, "04_few_labels", f"Test accuracy in percent: {words}.", arms=list(values))
 
 # %%
 few, rest = "CNN5, 5 % of the labels", "5 % of the labels, the teacher answers for all images"

@@ -102,38 +102,30 @@ means = [float(perplexity(v, t).mean()) for t in (1.0, 2.0, 4.0, 10.0, 20.0)]
 assert means == sorted(means)
 print("A higher temperature never makes an answer sharper.")
 
-# %% tags=["hide-input"]
+# %%
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from kdutils import figures
 
-grid, q = np.geomspace(0.5, 40, 40), torch.tensor([0.25, 0.5, 0.75])
-low, middle, high = torch.stack([perplexity(v, t).quantile(q) for t in grid]).T
-fig, ax = plt.subplots(figsize=(8.5, 3.8))
-ax.fill_between(
-    grid, low, high, color=figures.COLORS[0], alpha=0.2, lw=0, label="middle half of the images"
-)
-ax.plot(grid, middle, color=figures.COLORS[0], marker="", label="median image")
-ax.plot(
-    grid,
-    [perplexity(v, t).mean() for t in grid],
-    color=figures.COLORS[1],
-    ls="--",
-    marker="",
-    label="mean",
-)
+grid, quartiles = np.geomspace(0.5, 40, 40), torch.tensor([0.25, 0.5, 0.75])
+low, middle, high = torch.stack([perplexity(v, t).quantile(quartiles) for t in grid]).T
+lines = {"median image": middle, "mean": [float(perplexity(v, t).mean()) for t in grid]}
+
+# %% tags=["hide-input"]
+ticks = [0.5, 1, 2, 4, 10, 20, 40]
+ax = pd.DataFrame(lines, index=grid).plot(figsize=(8.5, 3.8), logx=True, marker="", legend=False)
+ax.fill_between(grid, low, high, color=figures.COLORS[0], alpha=0.2, lw=0, label="middle half")
 for (name, (t, _)), dash in zip(lab.experiments.POSTER.items(), figures.DASHES, strict=False):
     ax.axvline(t, color="0.4", lw=1, ls=dash, marker="", label=f"chosen for {name}")
-ax.set(xscale="log", xlabel="temperature T", ylabel="classes that share the answer, exp(H)")
-ax.xaxis.set_major_formatter("{x:g}")
-fig.legend(loc="outside right upper", fontsize=9)
-figures.count(fig, {len(v)}, PROFILE, anchor.dataset, unit="training images, view 0", bars=False)
+ax.set(xlabel="temperature T", ylabel="classes that share the answer, exp(H)", xticks=ticks, xticklabels=ticks)  # fmt: skip
+ax.minorticks_off()
+ax.figure.legend(loc="outside right upper", fontsize=9)
+figures.count(ax.figure, {len(v)}, PROFILE, anchor.dataset, "training images, view 0", bars=False)
 words = ", ".join(f"{perplexity(v, t).mean():.2f} at T = {t:g}" for t in (1.0, 4.0, 20.0))
 figures.show(
-    fig,
-    name="06_entropy",
-    alt=f"Perplexity of the teacher's answers against the temperature. Means: {words}.",
+    ax.figure, name="06_entropy", alt=f"Perplexity of the answers against T. Means: {words}."
 )
 
 # %% [markdown]
@@ -181,8 +173,6 @@ print("The formula and PyTorch's own gradient agree.")
 # student is asked to match the *logits* themselves (exercise 1).
 
 # %%
-import pandas as pd
-
 start = torch.zeros_like(v)  # a student that knows nothing: [N, 10]
 by_rank = v.argsort(dim=1, descending=True)  # [N, 10]: the teacher's first choice, second, ...
 
@@ -204,27 +194,16 @@ angles.round(3).T
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
-looks = list(zip(figures.COLORS, figures.DASHES, figures.MARKERS, strict=False))
-for (color, dash, marker), t in zip(looks, (1, 4, 20), strict=False):
-    axes[0].plot(
-        range(1, 11), push(t), color=color, ls=dash, marker=marker, markevery=1, label=f"T = {t}"
-    )
-for (color, dash, marker), name in zip(looks, angles, strict=False):
-    axes[1].plot(angles[name], color=color, ls=dash, marker=marker, markevery=1, label=name)
-axes[0].set(
-    xlabel="class, by the teacher's rank",
-    ylabel="share of the push (up: positive)",
-    xticks=range(1, 11),
-)
-axes[1].set(xscale="log", xlabel="temperature T", ylabel="cosine of the teacher's gradient")
-axes[1].xaxis.set_major_formatter("{x:g}")
-[ax.legend() for ax in axes]
+pushes = pd.DataFrame({f"T = {t}": push(t) for t in (1, 4, 20)}, index=range(1, 11))
+pushes.plot(ax=axes[0], markevery=1, xticks=range(1, 11))
+axes[0].set(xlabel="class, by the teacher's rank", ylabel="share of the push (up: positive)")
+angles.plot(ax=axes[1], markevery=1, logx=True)
+axes[1].set(xlabel="temperature T", ylabel="cosine of the teacher's gradient", xticks=ticks, xticklabels=ticks)  # fmt: skip
+axes[1].minorticks_off()
 figures.count(fig, {len(v)}, PROFILE, anchor.dataset, unit="training images", bars=False)
-words = "; ".join(
-    f"T = {t:g}: {row.iloc[0]:.2f} and {row.iloc[1]:.2f}" for t, row in angles.iterrows()
-)
-figures.show(fig, name="06_push", alt="Left: the push on the teacher's ten ranks at T = 1, 4 and 20. Right: cosine of "
-             f"the teacher's gradient with the label's, and with its limit for high T. {words}.")  # fmt: skip
+words = "; ".join(f"T = {t:g}: {a:.2f}, {b:.2f}" for t, a, b in angles.itertuples())
+figures.show(fig, name="06_push", alt="Left: the push on the teacher's ten ranks. Right: cosine of its "
+             f"gradient with the label's and with the limit of high T. {words}.")  # fmt: skip
 
 # %% [markdown]
 # Read the left panel from rank 2 on. At a low temperature the line is nearly flat: all wrong classes are
@@ -339,36 +318,17 @@ print(f"{taught['arm'].nunique()} of {len(possible)} settings are recorded.")
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
-half = lambda y: metrics.mean_ci(list(y))[1] if len(y) > 2 else None  # noqa: E731
-y = hard["val_accuracy"]
-for ax, knob, part, title in (
-    (axes[0], "T", at_alpha, "α = 0.9"),
-    (axes[1], "alpha", at_t, "T = 4"),
-):
-    for at, group in part.groupby(knob)["val_accuracy"]:
-        figures.dot(ax, at, group.mean(), half(group), vertical=True)
-    ax.axhspan(y.mean() - (half(y) or 0), y.mean() + (half(y) or 0), color="0.5", alpha=0.2, lw=0)
-    ax.axhline(y.mean(), color="k", ls=":", marker="", label="hard labels")
-    ax.set(
-        title=title,
-        xlabel={"T": "temperature T", "alpha": "weight α"}[knob],
-        ylabel="validation accuracy (%)",
-    )
-axes[0].set(
-    xscale="log",
-    xticks=(ticks := sorted(at_alpha["T"].unique())),
-    xticklabels=[f"{t:g}" for t in ticks],
-)
-axes[0].legend()
-words = "; ".join(
-    f"{a} {m:.2f}" for a, m in sweep.groupby("arm", sort=False)["val_accuracy"].mean().items()
-)
-lab.show(
-    fig,
-    "06_sweep",
-    f"Validation accuracy along T, and along alpha: {words}.",
-    arms=list(sweep["arm"].unique()),
-)
+for ax, knob, part in ((axes[0], "T", at_alpha), (axes[1], "alpha", at_t)):
+    for at, arm in part.groupby(knob)["arm"].first().items():
+        mean, half = metrics.mean_ci(x := lab.values(arm, "val_accuracy"))
+        figures.dot(ax, at, mean, half if len(x) > 2 else None, vertical=True)
+    ax.axhspan(hard["val_accuracy"].min(), hard["val_accuracy"].max(), color="0.5", alpha=0.3, label="hard labels, all seeds")  # fmt: skip
+    ax.set(xlabel={"T": "temperature T, at α = 0.9", "alpha": "weight α, at T = 4"}[knob])
+axes[0].set(xscale="log", ylabel="validation accuracy (%)", xticks=ticks[1:-1], xticklabels=ticks[1:-1])  # fmt: skip
+axes[0].minorticks_off()
+axes[0].legend(loc="upper left")
+words = str(sweep.groupby("arm", sort=False)["val_accuracy"].mean().round(2).to_dict())[1:-1]
+lab.show(fig, "06_sweep", f"Validation accuracy: {words}.", arms=list(sweep["arm"].unique()))  # fmt: skip
 
 # %% [markdown]
 # ### Choose, then look once
@@ -380,12 +340,12 @@ lab.show(
 # %%
 chosen = lab.best("T and alpha").name  # most accurate on validation, over the seeds that all share
 names = list(taught.groupby("arm")["val_accuracy"].mean().sort_values(ascending=False).index[:6])
-columns = {"val_accuracy": "validation accuracy (%)", "val_ece": "calibration error (%)"}
-table = pd.DataFrame(
-    {title: {n: lab.cell(n, m) for n in [*names, "hard labels"]} for m, title in columns.items()}
-)
+table = pd.DataFrame({
+    "validation accuracy (%)": {n: lab.cell(n, "val_accuracy") for n in [*names, "hard labels"]},
+    "calibration error (%)": sweep.groupby("arm")["val_ece"].mean().round(2),
+})  # fmt: skip
 print(f"Chosen: {chosen}. Its test accuracy: {lab.cell(chosen, 'test_accuracy')} %.")
-table
+table.loc[[*names, "hard labels"]]
 
 # %% [markdown]
 # The choice is made. What follows looks at the test accuracies of *all* settings. It studies the choice and
