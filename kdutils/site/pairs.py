@@ -59,9 +59,11 @@ def sync(
                 "which counts: `sync --from py` (the edits in the .ipynb are lost) or "
                 "`sync --from ipynb`."
             )
-        ran = nbformat.read(outputs / saved.name, as_version=4) if outputs else old
-        if ran is not None and ran.metadata.get("kdutils", {}).get("status") == "failed":
-            raise ValueError(f"{outputs / saved.name} failed when it ran; run it again first.")
+        ran = old
+        if outputs and (report := outputs / saved.name).exists():
+            ran = nbformat.read(report, as_version=4)
+            if ran.metadata.get("kdutils", {}).get("status") == "failed":
+                raise ValueError(f"{report} failed when it ran; run it again first.")
         _tidy(new, ran)
         notes += differs
         notes += _write(text, jupytext.writes(new, FORMAT, config=CONFIG), check)
@@ -104,13 +106,14 @@ def _differences(new: nbformat.NotebookNode, old: nbformat.NotebookNode | None) 
 
 def _tidy(nb: nbformat.NotebookNode, ran: nbformat.NotebookNode | None) -> None:
     """Outputs of `ran` for the same code alone, counted from 1; cells folded by their tags."""
-    of = {(cell.get("id"), cell.source): cell for cell in (ran.cells if ran else ())}
+    cells = ran.cells if ran else ()
+    of = {cell.source: cell for cell in cells} | {(c.get("id"), c.source): c for c in cells}
     count = 0
     for cell in nb.cells:
         fold(cell, FOLDED)
         if cell.cell_type != "code":
             continue
-        donor = of.get((cell.get("id"), cell.source))
+        donor = of.get((cell.get("id"), cell.source)) or of.get(cell.source)
         cell.outputs, cell.execution_count = [], None
         if donor and donor.get("execution_count"):
             count += 1

@@ -128,12 +128,14 @@ def this_interpreter() -> Iterator[None]:
     The reader's kernels and IPython profile stay out, for they may change outputs, and progress
     bars stay off, for nobody watches them.
     """
-    before, profile = dict(os.environ), BUILD / "ipython"
+    before, profile = dict(os.environ), BUILD / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
+    # A kernel would warn of its transport, which stays on this machine's loopback.
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 50\n")
     os.environ.pop("JUPYTER_PATH", None)  # it would go before the environment's own kernel
     os.environ |= {
         "JUPYTER_PREFER_ENV_PATH": "1",
-        "IPYTHONDIR": str(profile),
+        "IPYTHONDIR": str(profile.parent),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # debugpy's warning about frozen modules
         "TQDM_DISABLE": "1",
     }
