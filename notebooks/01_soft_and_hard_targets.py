@@ -124,7 +124,7 @@ for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, s
     top.axis("off")
     frame = pd.DataFrame({"truth": truth[i], "learned (one run)": learned[i]}, bayes10.CLASSES)
     frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xticks=[0, 0.5, 1])  # fmt: skip
-    ax.set(xlabel=f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", ylim=(9.5, -0.5))
+    ax.set(xlabel=f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", xlim=(0, 1), ylim=(9.5, -0.5))  # fmt: skip
 alt = [ax.get_xlabel().replace("\n", " ") for ax in axes[1]]
 lab.show(fig, "01_pictures", f"Four pictures, true and learned {'; '.join(alt)}.")
 
