@@ -275,5 +275,3 @@ def test_a_thing_that_makes_no_network_is_refused(clean_registries):
     models.register("wrong", lambda: 3)
     with pytest.raises(ValueError, match="model = 'wrong' makes .*int.*torch.nn.Module"):
         models.build("wrong")
-    with pytest.raises(ValueError, match=r"model = 'asks' needs \['width'\].*defaults"):
-        models.register("asks", lambda width, in_shape: torch.nn.Flatten())

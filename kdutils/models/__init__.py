@@ -72,7 +72,6 @@ def _find(name: object) -> tuple[Family, list[int]] | None:
     return None
 
 
-_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 REGISTERED = Registry("model", lambda name: _find(name) is not None)
 
 
@@ -80,15 +79,8 @@ def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -
     """Let recipes name a reader's own network; returns it.
 
     make: a class or function, called with those of in_shape, classes and dropout (as `build` has
-    them) that it names. Raises ValueError as `Registry.register` does, or where it needs more.
+    them) that it names. Raises ValueError as `Registry.register` does.
     """
-    asks = inspect.signature(make).parameters.values()
-    needed = {p.name for p in asks if p.default is p.empty and p.kind not in _ANY}
-    if more := needed - {"in_shape", "classes", "dropout"}:
-        raise ValueError(
-            f"model = {name!r} needs {sorted(more)}: give them defaults. It is called with what "
-            "it names of in_shape, classes and dropout."
-        )
     return REGISTERED.register(name, make, replace)
 
 
@@ -96,7 +88,6 @@ def _registered(name: str) -> Family:
     """A reader's network as a family of one."""
     make = REGISTERED.get(name)
     asks = inspect.signature(make).parameters
-    drops = "dropout" in asks
 
     def call(in_shape: tuple[int, int, int], classes: int, **dropout: tuple) -> nn.Module:
         given = {"in_shape": in_shape, "classes": classes} | dropout
@@ -105,7 +96,7 @@ def _registered(name: str) -> Family:
             raise ValueError(f"model = {name!r} makes {type(net)}; it must be a torch.nn.Module.")
         return net
 
-    return Family(call, "", name, dropout=(drops, drops))
+    return Family(call, "", name, dropout=("dropout" in asks,) * 2)
 
 
 def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[Family, list[int]]:

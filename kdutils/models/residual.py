@@ -126,14 +126,14 @@ class DenseLayer(nn.Module):
         return torch.cat([x, self.conv2(F.relu(self.bn2(out)))], dim=1)
 
 
-def stages(block: Block, n_in: int, outs: Sequence[int], counts: Sequence[int]) -> nn.Sequential:
-    """`counts` blocks a stage, each made by block(channels in, channels out, stride)."""
+def stages(block: Block, n_in: int, n_out: int, counts: Sequence[int]) -> tuple[nn.Sequential, int]:
+    """Stages of so many blocks, and the channels that leave them: n_out, doubled in each stage."""
     blocks = []
-    for stage, (n_out, count) in enumerate(zip(outs, counts, strict=True)):
+    for stage, count in enumerate(counts):
         for i in range(count):
-            blocks.append(block(n_in, n_out, 2 if stage and not i else 1))
-            n_in = n_out
-    return nn.Sequential(*blocks)
+            blocks.append(block(n_in, n_out * 2**stage, 2 if stage and not i else 1))
+            n_in = n_out * 2**stage
+    return nn.Sequential(*blocks), n_in
 
 
 def resnet(
@@ -141,14 +141,13 @@ def resnet(
 ) -> Chain:
     """The ImageNet layout in its CIFAR form: a 3x3 stem, no max-pool, stages of basic blocks.
 
-    The first stage has `width` channels (times `out`), each later one twice as many. At width 64,
-    counts 2 2 2 2 (resnet18) have 11,173,962 parameters and 3 4 6 3 (resnet34) 21,282,122. The
-    initialisation is torch's. Source: He et al. 2016, arXiv:1512.03385.
+    The first stage has `width` channels (times `out`). At width 64, counts 2 2 2 2 (resnet18) have
+    11,173,962 parameters and 3 4 6 3 (resnet34) 21,282,122. The initialisation is torch's. Source:
+    He et al. 2016, arXiv:1512.03385.
     """
-    outs = [out * width * 2**stage for stage in range(len(counts))]
     stem = nn.Sequential(conv(shape[0], width, 3), nn.BatchNorm2d(width), nn.ReLU())
-    blocks, fc = stages(block, width, outs, counts), nn.Linear(outs[-1], classes)
-    return Chain(stem=stem, stages=blocks, average=GlobalAverage(), fc=fc)
+    blocks, n = stages(block, width, out * width, counts)
+    return Chain(stem=stem, stages=blocks, average=GlobalAverage(), fc=nn.Linear(n, classes))
 
 
 def small_resnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
@@ -160,20 +159,16 @@ def small_resnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
     return he_normal_(resnet(shape, classes, width, [(depth - 2) // 6] * 3))
 
 
-def resnext(
-    shape: Shape, classes: int, depth: int, cardinality: int, base: int, width: int
-) -> Chain:
+def resnext(shape: Shape, classes: int, depth: int, groups: int, base: int, width: int) -> Chain:
     """Three stages of n grouped bottlenecks, depth = 9 n + 2 (Xie et al. 2017, arXiv:1611.05431).
 
     The stem has `width` channels, the stages 4, 8 and 16 times as many. Inside a block of the first
-    stage there are `cardinality` groups of `base` channels; they double in width from stage to
-    stage. resnext-29-8x64 (width 64) has 34,426,698 parameters. He initialisation, as in the
-    authors' code.
+    stage each group has `base` channels; that doubles from stage to stage. resnext-29-8x64 (width
+    64) has 34,426,698 parameters. He initialisation, as in the authors' code.
     """
 
     def block(n_in: int, n_out: int, stride: int) -> GroupedBottleneck:
-        inner = cardinality * base * n_out // (4 * width)
-        return GroupedBottleneck(n_in, inner, n_out, cardinality, stride)
+        return GroupedBottleneck(n_in, groups * base * n_out // (4 * width), n_out, groups, stride)
 
     return he_normal_(resnet(shape, classes, width, [(depth - 2) // 9] * 3, block, out=4))
 
@@ -183,16 +178,9 @@ def pre_activated(shape: Shape, classes: int, width: int, blocks: nn.Sequential,
 
     n: the channels that leave the blocks. He initialisation, as in the papers.
     """
-    return he_normal_(
-        Chain(
-            stem=conv(shape[0], width, 3),
-            stages=blocks,
-            bn=nn.BatchNorm2d(n),
-            relu=nn.ReLU(),
-            average=GlobalAverage(),
-            fc=nn.Linear(n, classes),
-        )
-    )
+    stem, end = conv(shape[0], width, 3), {"bn": nn.BatchNorm2d(n), "relu": nn.ReLU()}
+    head = {"average": GlobalAverage(), "fc": nn.Linear(n, classes)}
+    return he_normal_(Chain(stem=stem, stages=blocks, **end, **head))
 
 
 def wide_resnet(
@@ -204,9 +192,8 @@ def wide_resnet(
     the stages have 16, 32 and 64 channels times `widen`. wrn-28-10 has 36,479,194 parameters.
     """
     block = partial(WideBlock, dropout=dropout[1])
-    outs = [width * widen * 2**stage for stage in range(3)]
-    blocks = stages(block, width, outs, [(depth - 4) // 6] * 3)
-    return pre_activated(shape, classes, width, blocks, outs[-1])
+    counts = [(depth - 4) // 6] * 3
+    return pre_activated(shape, classes, width, *stages(block, width, width * widen, counts))
 
 
 def preresnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
@@ -223,9 +210,8 @@ def preresnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
     def block(n_in: int, n_out: int, stride: int) -> PreActBottleneck:
         return PreActBottleneck(n_in, n_out // 4, stride)
 
-    outs = [4 * width * 2**stage for stage in range(3)]
-    blocks = stages(block, width, outs, [(depth - 2) // 9] * 3)
-    return pre_activated(shape, classes, width, blocks, outs[-1])
+    counts = [(depth - 2) // 9] * 3
+    return pre_activated(shape, classes, width, *stages(block, width, 4 * width, counts))
 
 
 def densenet(shape: Shape, classes: int, depth: int, growth: int) -> Chain:
