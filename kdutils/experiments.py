@@ -292,7 +292,8 @@ class Lab:
         recorded = [record.recipe for record in self.records(name)]
         found = [recipe for recipe in recorded if seed in (None, recipe.seed)]
         if not found:
-            raise LookupError(f"{name!r} has no record at seed {seed}. TRAIN = True trains it.")
+            seeds = list(self.seeds) if seed is None else seed
+            raise LookupError(f"{name!r} has no record at seed {seeds}. TRAIN = True trains it.")
         return found[0]
 
     def logits(self, name: str, split: str = "test", seed: int | None = None) -> torch.Tensor:
@@ -390,12 +391,17 @@ class Lab:
         published = {name: self.arm(name).metrics.get(metric) for name in names}
         return figures.dots(ax, {k: v for k, v in shown.items() if v}, published, **options)
 
-    def show(self, fig: Figure, name: str, alt: str, arms: Sequence[str] = (), **note) -> None:
-        """Show a figure; `arms`: those it rests on, whose data and n are written under it."""
-        n = [len(self.records(arm)) for arm in arms]
-        if any(n):
+    def show(
+        self, fig: Figure, name: str, alt: str, arms: Sequence[str] = (), n: int = 0, **note
+    ) -> None:
+        """Show a figure; `arms`: those it rests on, whose data and n are written under it.
+
+        n: where it rests on fewer runs of each than are recorded, as one whose logits it shows.
+        note: as `figures.count` takes it.
+        """
+        if counts := [n or len(self.records(arm)) for arm in arms if self.records(arm)]:
             dataset = self.arm(arms[0]).recipe.dataset
-            figures.count(fig, [k for k in n if k], self.profile.name, dataset, **note)
+            figures.count(fig, counts, self.profile.name, dataset, **note)
         figures.show(fig, name=name, alt=alt)
 
     def train(self, *recipes: Recipe, names: Sequence[str] | None = None) -> pd.DataFrame:

@@ -134,35 +134,37 @@ def dots(
     label: str | None = None,
     at_least: float = 0.5,
     control: str | None = None,
+    lines: Mapping[str, float] | None = None,
 ) -> str:
     """Arms under each other: a tick a seed, mean and interval as `dot`, published as `reference`.
 
     values: one list of numbers an arm, in the order of the rows from the top. shift: moves the dots
-    off the row's middle, for a second call on the same rows. The axis holds all seeds and published
-    values; an interval that reaches farther ends in an arrow at the edge. An arm named as `control`
-    that lies far below all others would squeeze them into a corner, so it stands in words above the
-    axes. Returns the means in words, for alternative text.
+    off the row's middle, for a second call on the same rows. lines: dotted verticals by their
+    names. The axis holds all of these; an interval that reaches farther ends in an arrow at the
+    edge. An arm named as `control` that lies far below all others would squeeze them into a corner,
+    so it stands in words above the axes. Returns the means in words, for alternative text.
     """
-    said, reach, published = [], [], published or {}
+    said, reach, published = [], [*(lines or {}).values()], published or {}
     others = [v for name, found in values.items() if name != control for v in found]
     if others and values.get(control):
         room = max(others) - min(others)
         if max(values[control]) < min(others) - max(2.0, room):
-            mean, half = metrics.mean_ci(values[control])
+            mean, half = metrics.shown_ci(values[control])
             aside = f"{control}: {mean:.1f}" + (f" ± {half:.1f}" if half else "") + ", to the left"
             values = {name: found for name, found in values.items() if name != control}
             ax.set_title(aside, fontsize=10, loc="right")
             said.append(aside)
+    for name, at in (lines or {}).items():
+        ax.axvline(at, color="k", ls=":", lw=1.4, marker="", label=name)
     for k, (name, found) in enumerate(values.items()):
-        mean, half = metrics.mean_ci(found)
+        mean, half = metrics.shown_ci(found)
         dot(ax, mean, k + shift, half, style=style, label=label if k == 0 else None)
         ax.scatter(found, [k + shift] * len(found), marker="|", color="0.5", zorder=1)
         said.append(f"{name} {mean:.2f}")
         reach += found
         if published.get(name) is not None:
-            reference(
-                ax, published[name], k, label=None if "published" in _labels(ax) else "published"
-            )
+            known = "published" in ax.get_legend_handles_labels()[1]
+            reference(ax, published[name], k, label=None if known else "published")
             reach.append(published[name])
             said[-1] += f" (published {published[name]:g})"
     ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5))
@@ -170,19 +172,14 @@ def dots(
     if shift:  # a second call widens what the first has set
         low, high = min(low, ax.get_xlim()[0]), max(high, ax.get_xlim()[1])
     ax.set_xlim(low, high)
+    arrow = {"color": COLORS[style], "ms": 7, "clip_on": False, "markevery": 1}
     for k, found in enumerate(values.values()):
-        mean, half = metrics.mean_ci(found)
-        for beyond, edge, marker in (
-            (mean - (half or 0) < low, low, "<"),
-            (mean + (half or 0) > high, high, ">"),
-        ):
-            if beyond:
-                ax.plot(edge, k + shift, marker, color=COLORS[style], ms=7, clip_on=False)
+        mean, half = metrics.shown_ci(found)
+        if half and mean - half < low:
+            ax.plot(low, k + shift, "<", **arrow)
+        if half and mean + half > high:
+            ax.plot(high, k + shift, ">", **arrow)
     return "; ".join(said)
-
-
-def _labels(ax: Axes) -> list[str]:
-    return ax.get_legend_handles_labels()[1]
 
 
 def reference(ax: Axes, at: float, where: float, label: str | None = None) -> None:

@@ -202,6 +202,15 @@ def mean_ci(values: Sequence[float]) -> tuple[float, float | None]:
     return float(values.mean()), float(half)
 
 
+ENOUGH = 3  # seeds: with fewer, an interval and a p-value are accidents, and are not shown
+
+
+def shown_ci(values: Sequence[float]) -> tuple[float, float | None]:
+    """`mean_ci` as tables and figures show it: no interval below `ENOUGH` seeds."""
+    mean, half = mean_ci(values)
+    return mean, half if len(values) >= ENOUGH else None
+
+
 def paired_test(first: Sequence[float], second: Sequence[float]) -> dict[str, float | int]:
     """Paired t-test of two arms with the same seeds: mean difference, its half-width, p, n.
 

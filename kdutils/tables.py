@@ -28,7 +28,6 @@ METRICS = {
     "val_errors": "validation errors",
 }
 UNITS = {"test_errors": "errors", "test_accuracy": "points"}
-ENOUGH = 3  # pairs: with fewer, an interval and a p-value are accidents of two seeds
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def difference(runs: pd.DataFrame, first: str, second: str, metric: str) -> dict
     pair = pair.reindex(columns=[first, second]).dropna()
     if pair.empty:
         raise ValueError(f"{first} and {second} have no seed in common.")
-    if len(pair) < ENOUGH:
+    if len(pair) < metrics.ENOUGH:
         mean = float((pair[first] - pair[second]).mean())
         return {"difference": mean, "ci95": None, "p": None, "n": len(pair)}
     return metrics.paired_test(pair[first].tolist(), pair[second].tolist())
@@ -194,7 +193,7 @@ def cell(runs: pd.DataFrame, arm: str, metric: str) -> str:
     found = values(runs, arm, metric)
     if not found:
         return "did not train"
-    text = f"{interval(*metrics.mean_ci(found), digits_of(metric))} (n = {len(found)})"
+    text = f"{interval(*metrics.shown_ci(found), digits_of(metric))} (n = {len(found)})"
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -205,17 +204,19 @@ def frame(rows: Sequence[dict]) -> pd.DataFrame:
             "arm": [row["arm"] for row in rows],
             "metric": [METRICS.get(row["metric"], row["metric"]) for row in rows],
             "published": [number(row["published"]) for row in rows],
-            "recorded": [
-                interval(row["mean"], row["ci95"], digits_of(row["metric"]))
-                if row["recorded"]
-                else "not recorded"
-                for row in rows
-            ],
+            "recorded": [_recorded(row) for row in rows],
             "n": [row["n"] for row in rows],
             "data set": [row["dataset"] for row in rows],
             "profile": [row["profile"] for row in rows],
         }
     )
+
+
+def _recorded(row: dict) -> str:
+    if not row["recorded"]:
+        return "not recorded"
+    half = row["ci95"] if row["n"] >= metrics.ENOUGH else None
+    return interval(row["mean"], half, digits_of(row["metric"]))
 
 
 def number(published: float | None) -> str:

@@ -22,16 +22,18 @@ def test_dots_hold_all_seeds_and_published_values_and_say_the_means(ax):
 
 
 def test_an_interval_beyond_the_axis_ends_in_an_arrow(ax):
-    figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0, 70.1]})  # +- 12.7 around 61 leaves the axis
+    figures.dots(ax, {"a": [60.0, 61.0, 65.0], "b": [66.0]})  # 62 +- 6.6 leaves the axis
     arrows = {line.get_marker(): line.get_xdata()[0] for line in ax.lines}
     low, high = ax.get_xlim()
     assert arrows["<"] == low and arrows[">"] == high
 
 
 def test_a_control_far_below_stands_in_words_and_leaves_the_axis_to_the_others(ax):
-    said = figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0], "no": [11.0, 12.0]}, control="no")
+    said = figures.dots(
+        ax, {"a": [60.0, 62.0], "b": [70.0], "no": [11.0, 12.0, 11.5]}, control="no"
+    )
     assert ax.get_xlim()[0] > 50
-    assert said.startswith("no: 11.5 ± 6.4, to the left; a 61.00")
+    assert said.startswith("no: 11.5 ± 1.2, to the left; a 61.00")
     assert "no: 11.5" in ax.get_title(loc="right")
 
 
