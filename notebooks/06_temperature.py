@@ -315,6 +315,8 @@ at_alpha, at_t = (
 )  # the two arms of the cross
 possible = [name for name, arm in lab.arms.items() if arm.select]
 print(f"{taught['arm'].nunique()} of {len(possible)} settings are recorded.")
+if min(len(hard), len(at_alpha), len(at_t)) == 0:
+    raise LookupError(f"No sweep is recorded at the seeds {lab.seeds}. TRAIN = True trains it.")
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
