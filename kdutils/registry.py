@@ -78,7 +78,7 @@ def source_hash(thing: Callable) -> str:
     """
     try:
         lines = textwrap.dedent(_source(thing)).splitlines()
-    except (OSError, TypeError):
+    except (OSError, SyntaxError, TypeError):
         return UNKNOWN + secrets.token_hex(4)
     try:
         for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline):
