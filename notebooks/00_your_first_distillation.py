@@ -440,7 +440,7 @@ fitted_student = fit(taught_recipe, digits, lambda epoch: t, device=cpu).net
 for by_hand, theirs in ((teacher, fitted_teacher), (taught, fitted_student)):
     pairs = zip(by_hand.parameters(), theirs.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs), (
-        "not the same bits. Other operations in kd_loss round differently"
+        "not the same bits: a right kd_loss may round differently. Try losses.kd_loss"
     )
 print("All weights of both networks are equal, bit for bit.")
 
@@ -539,10 +539,10 @@ class TutorialTeacher(nn.Sequential):
     def __init__(self, in_shape, classes):  # at the right: shapes on CIFAR-10
         channels, height, width = in_shape
         super().__init__(
-            *(nn.Conv2d(channels, 128, 3, padding=1), nn.ReLU()),  # 128×32×32
-            *(nn.Conv2d(128, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),  # 64×16×16
-            *(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()),  # 64×16×16
-            *(nn.Conv2d(64, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),  # 32×8×8
+            *(nn.Conv2d(channels, 128, 3, padding=1), nn.ReLU()),  # 128×32²
+            *(nn.Conv2d(128, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),  # 64×16²
+            *(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()),  # 64×16²
+            *(nn.Conv2d(64, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),  # 32×8²
             *(nn.Flatten(), nn.Linear(32 * (height // 4) * (width // 4), 512)),  # 512
             *(nn.ReLU(), nn.Dropout(0.1), nn.Linear(512, classes)),
         )
@@ -555,7 +555,7 @@ class TutorialStudent(nn.Sequential):
         channels, height, width = in_shape
         super().__init__(
             *(nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),  # 16×8×8
+            *(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),  # 16×8²
             *(nn.Flatten(), nn.Linear(16 * (height // 4) * (width // 4), 256)),  # 256
             *(nn.ReLU(), nn.Dropout(0.1), nn.Linear(256, classes)),
         )
@@ -632,7 +632,7 @@ if {ex.ALONE, ex.TAUGHT} <= set(shown):
     fig, ax = plt.subplots(figsize=(7.5, 2.8))
     alt = lab.dots(ax, shown, "test_accuracy")
     ax.set(xlabel="test accuracy (%)")
-    ax.legend(loc="best")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
     lab.show(fig, "00_tutorial", "Test accuracy in percent: " + alt + ".", shown)
 else:
     print("No figure: the two students are not recorded.")
@@ -645,13 +645,17 @@ from IPython.display import Markdown
 
 gain, labels = scores["gain"].mean(), scores["labels alone"]
 zero = "leaves out zero" if abs(gain) > half else "holds zero"
-toy = "" if lab.profile.datasets["cifar10"] == "cifar10" else ", on toy images that show nothing"
-rows = {"as published, α = .25": ex.TAUGHT, "α = .9": ex.HEAVY, "permuted teacher": ex.PERMUTED}
+toy = (
+    ""
+    if lab.profile.datasets["cifar10"] == "cifar10"
+    else ", on toy images, where they mean nothing"
+)
+rows = {"its own setting, α = .25": ex.TAUGHT, "α = .9": ex.HEAVY, "permuted teacher": ex.PERMUTED}
 gains = lab.differences("test_accuracy", {q: (arm, ex.ALONE) for q, arm in rows.items()})
 Markdown(f"""
 1. **The teacher's answers** changed the accuracy by {gain:+.1f} ± {half:.1f} points ({n} pairs). The interval {zero}.
 2. **The seed alone** moved the student of labels from {labels.min():.1f} to {labels.max():.1f} %, a range of {labels.max() - labels.min():.1f} points.
-3. **Shuffled answers** led to {controls["shuffled answers"]:.1f} %. With labels alone it is {controls["labels alone"]:.1f} % at the same seeds.
+3. **Shuffled answers** led to {controls["shuffled answers"]:.1f} %, labels alone to {controls["labels alone"]:.1f} % at the same seeds.
 4. **PyTorch's tutorial** gained 0.94 points in its one run. Here are the gains over hard labels at our {len(lab.seeds)} seeds{toy}:
 
 {gains.data}""")
@@ -675,7 +679,7 @@ Markdown(f"""
 #   *behind* after a few epochs and ahead later. A comparison at one length is one point of two curves
 #   (exercise 2).
 # - **Adam hides a wrong factor.** Adam divides each step by the size of the gradient. Multiply the
-#   whole loss by 16, and nothing changes. A forgotten $T^2$ is therefore invisible at $\alpha = 1$, and
+#   whole loss by 16, and almost nothing changes. A forgotten $T^2$ is therefore invisible at $\alpha = 1$, and
 #   shifts the balance of the two terms at any other $\alpha$.
 # - **Settings.** $T = 4$, $\alpha = .9$ and 40 epochs were set by hand, so that this page runs fast, by
 #   somebody who saw the test accuracy. For an effect of a point that would be a fault. A study chooses
