@@ -319,7 +319,7 @@ class Lab:
         rows = {
             field: {name: _short(recipe.get(field, "–")) for name, recipe in saved.items()}
             for field in fields
-            if field != "seed"
+            if field not in ("seed", "registered")
         }
         if len(names) > 1:
             rows = {field: row for field, row in rows.items() if len(set(row.values())) > 1}
@@ -388,7 +388,9 @@ class Lab:
         Arms without a record are left out. Returns the means in words, for alternative text.
         """
         shown = {name: self.values(name, metric) for name in names}
-        published = {name: self.arm(name).metrics.get(metric) for name in names}
+        # toy results have nothing to stand beside
+        real = {} if self.profile.name == "smoke" else self.arms
+        published = {name: arm.metrics.get(metric) for name, arm in real.items()}
         return figures.dots(ax, {k: v for k, v in shown.items() if v}, published, **options)
 
     def show(
