@@ -1,16 +1,17 @@
 """How good, how honest, how faithful: numbers from logits and labels.
 
-In: logits [N, classes], labels int64 [N]. Out: plain floats. Statistics over seeds come from SciPy,
-precision, recall and F1 from scikit-learn.
+In: logits [N, classes], labels int64 [N]. Out: plain floats. Raises ValueError for other shapes, no
+images, or logits that are not finite.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import optimize, stats
-from sklearn.metrics import classification_report as _sklearn_report
+from sklearn.metrics import classification_report as report
 
 
 def _check(logits: torch.Tensor, labels: torch.Tensor) -> None:
@@ -23,22 +24,21 @@ def _check(logits: torch.Tensor, labels: torch.Tensor) -> None:
         raise ValueError("logits hold values that are not finite; there is nothing to measure.")
 
 
-def errors(logits: torch.Tensor, labels: torch.Tensor) -> int:
-    """How many images are classified wrongly."""
-    _check(logits, labels)
-    return int((logits.argmax(1) != labels).sum())
-
-
-def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """The share classified rightly, in percent."""
-    return 100 * (1 - errors(logits, labels) / len(labels))
-
-
 def errors_by_class(logits: torch.Tensor, labels: torch.Tensor) -> list[int]:
     """How many images of each true class are classified wrongly."""
     _check(logits, labels)
     wrong = labels[logits.argmax(1) != labels]
     return torch.bincount(wrong, minlength=logits.shape[1]).tolist()
+
+
+def errors(logits: torch.Tensor, labels: torch.Tensor) -> int:
+    """How many images are classified wrongly."""
+    return sum(errors_by_class(logits, labels))
+
+
+def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The share classified rightly, in percent."""
+    return 100 * (1 - errors(logits, labels) / len(labels))
 
 
 def nll(logits: torch.Tensor, labels: torch.Tensor) -> float:
@@ -47,38 +47,24 @@ def nll(logits: torch.Tensor, labels: torch.Tensor) -> float:
     return float(F.cross_entropy(logits.double(), labels))
 
 
-def reliability(
-    logits: torch.Tensor, labels: torch.Tensor, bins: int = 15
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A reliability diagram: of each bin of confidence that is not empty, three numbers.
+def calibration_error(logits: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> float:
+    """Expected calibration error in percent: |confidence - accuracy| over bins of equal width.
 
-    Returns how many images it holds, their mean confidence and the share of them that is right, in
-    [0, 1], each [bins or fewer]. Bins are of equal width; the highest probability is the confidence
-    (Guo et al. 2017, section 2).
+    Source: Guo et al. 2017, equation 3 (15 bins).
     """
     _check(logits, labels)
     confidence, guess = F.softmax(logits.double(), dim=1).max(1)
     bin_of = (confidence * bins).ceil().long().clamp(1, bins) - 1
-    columns = torch.stack([torch.ones_like(confidence), confidence, (guess == labels).double()], 1)
-    sums = torch.zeros(bins, 3, dtype=torch.float64).index_add_(0, bin_of, columns)
-    n, sum_confidence, right = sums[sums[:, 0] > 0].T.numpy()
-    return n, sum_confidence / n, right / n
-
-
-def calibration_error(logits: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> float:
-    """Expected calibration error in percent: |confidence - accuracy| over equal-width bins.
-
-    Source: Guo et al. 2017, equation 3 (15 bins).
-    """
-    n, confidence, right = reliability(logits, labels, bins)
-    return float(100 * np.average(np.abs(confidence - right), weights=n))
+    gaps = torch.zeros(bins, dtype=torch.float64)
+    gaps.index_add_(0, bin_of, confidence - (guess == labels).double())
+    return float(100 * gaps.abs().sum() / len(labels))
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """The temperature, between .05 and 20, at which the labels are most likely.
 
-    Divide a network's logits by it to calibrate them: temperature scaling (Guo et al. 2017, section
-    4.2). Fit it on validation images, never on those that it is judged on.
+    Logits divided by it are calibrated (Guo et al. 2017, section 4.2). Fit it on validation images,
+    never on those that it is judged on.
     """
     _check(logits, labels)
     found = optimize.minimize_scalar(
@@ -90,10 +76,7 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def agreement(student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> float:
-    """The share of images on which student and teacher name the same class, in percent.
-
-    Source: Stanton et al. 2021 (top-1 fidelity).
-    """
+    """The share of images on which both name the same class, in percent (Stanton et al. 2021)."""
     return accuracy(student_logits, teacher_logits.argmax(1))
 
 
@@ -110,7 +93,7 @@ def classification_report(
 ) -> dict[str, dict[str, float]]:
     """Precision, recall and F1 of each class and their means, as scikit-learn computes them."""
     _check(logits, labels)
-    return _sklearn_report(
+    return report(
         labels.numpy(),
         logits.argmax(1).numpy(),
         labels=range(len(classes)),
@@ -126,13 +109,9 @@ def class_bias(logits: torch.Tensor, labels: torch.Tensor, target: int) -> float
     For a student that never saw the class (Hinton et al. 2015, section 3). Searched from 0 to 20 in
     steps of 0.05; of equally good values the middle one. Choose it on validation images.
     """
-    _check(logits, labels)
     grid = torch.arange(0, 20.0001, 0.05)
-    wrong = []
-    for bias in grid:
-        moved = logits.float().clone()
-        moved[:, target] += bias
-        wrong.append(errors(moved, labels))
+    column = F.one_hot(torch.tensor(target), logits.shape[1])
+    wrong = [errors(logits.float() + bias * column, labels) for bias in grid]
     best = np.flatnonzero(np.array(wrong) == min(wrong))
     return round(float(grid[best[len(best) // 2]]), 2)
 
@@ -145,8 +124,8 @@ def measure(
 ) -> dict[str, float | list[int]]:
     """All that a record keeps of a trained network, from its logits on "val" and "test" images.
 
-    teacher: what its teacher says about the test images, [N, classes]. Where one class was left out
-    of training, that class is also counted with its logit corrected (`class_bias`).
+    teacher: its teacher's logits for the test images, [N, classes]. Where one class was left out of
+    training, that class is also counted with its logit corrected (`class_bias`).
     """
     out: dict[str, float | list[int]] = {}
     for name in ("val", "test"):
@@ -159,20 +138,18 @@ def measure(
             f"{name}_errors_by_class": errors_by_class(z, y),
         }
     if teacher is not None:
-        out["test_agreement"] = round(agreement(logits["test"], teacher), 4)
-        out["test_kl_to_teacher"] = round(kl_to_teacher(logits["test"], teacher), 6)
+        out["test_agreement"] = round(agreement(z, teacher), 4)
+        out["test_kl_to_teacher"] = round(kl_to_teacher(z, teacher), 6)
     if len(without_classes) == 1:
         (unseen,) = without_classes
         bias = class_bias(logits["val"], labels["val"], unseen)
-        moved = logits["test"].clone()
+        moved = z.clone()
         moved[:, unseen] += bias
-        count = int((labels["test"] == unseen).sum())
-        for suffix, z in (("", logits["test"]), ("_corrected", moved)):
-            wrong = errors_by_class(z, labels["test"])[unseen]
-            out[f"test_unseen_errors{suffix}"] = wrong
-            out[f"test_unseen_accuracy{suffix}"] = round(100 * (1 - wrong / count), 4)
-        out["test_errors_corrected"] = errors(moved, labels["test"])
-        out["class_bias"] = bias
+        own = y == unseen
+        for suffix, answers in (("", z), ("_corrected", moved)):
+            out[f"test_unseen_errors{suffix}"] = errors(answers[own], y[own])
+            out[f"test_unseen_accuracy{suffix}"] = round(accuracy(answers[own], y[own]), 4)
+        out |= {"test_errors_corrected": errors(moved, y), "class_bias": bias}
     return out
 
 
@@ -183,11 +160,10 @@ def by_epoch(curve: list[dict[str, float]], n_test: int) -> dict[str, float]:
     """
     if "test_errors" not in curve[0]:
         return {}
-    best = min(curve, key=lambda epoch: epoch["test_errors"])
-    chosen = min(curve, key=lambda epoch: epoch["val_errors"])
+    best, chosen = (min(curve, key=itemgetter(key)) for key in ("test_errors", "val_errors"))
     return {
-        "test_accuracy_best_epoch": round(100 * (1 - best["test_errors"] / n_test), 4),
-        "test_accuracy_chosen_epoch": round(100 * (1 - chosen["test_errors"] / n_test), 4),
+        f"test_accuracy_{name}_epoch": round(100 * (1 - epoch["test_errors"] / n_test), 4)
+        for name, epoch in (("best", best), ("chosen", chosen))
     }
 
 
@@ -198,8 +174,7 @@ def mean_ci(values: Sequence[float]) -> tuple[float, float | None]:
         raise ValueError(f"mean_ci takes one or more finite numbers, not {values!r}.")
     if len(values) == 1:
         return float(values[0]), None
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-    return float(values.mean()), float(half)
+    return float(values.mean()), float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
 
 
 ENOUGH = 3  # seeds: with fewer, an interval and a p-value are accidents, and are not shown
@@ -212,16 +187,13 @@ def shown_ci(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def paired_test(first: Sequence[float], second: Sequence[float]) -> dict[str, float | int]:
-    """Paired t-test of two arms with the same seeds: mean difference, its half-width, p, n.
-
-    Raises ValueError for fewer than two pairs or lengths that differ.
-    """
+    """Paired t-test of two arms with the same seeds: mean difference, its half-width, p, n."""
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(
             f"paired_test needs two lists of the same length, at least 2; these have {len(first)} "
             f"and {len(second)}. Pair the runs by seed."
         )
-    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
+    difference = np.subtract(first, second)
     mean, half = mean_ci(difference)
-    p = 1.0 if not difference.any() else float(stats.ttest_rel(first, second).pvalue)
+    p = float(stats.ttest_rel(first, second).pvalue) if difference.any() else 1.0
     return {"difference": mean, "ci95": half, "p": p, "n": len(first)}
