@@ -49,6 +49,7 @@ def write(folder: Path = series.FOLDER, out: Path = OUT) -> list[str]:
         nb, blanks = jupytext.read(path, fmt=pairs.FORMAT), 0
         for cell in nb.cells:
             pairs.fold(cell, {"hide-input"})
+            cell.metadata.pop("lines_to_next_cell", None)
             if "your-turn" in cell.metadata.get("tags", ()):
                 cell.source, blanks = blank(cell.source), blanks + 1
         nb.metadata.pop("jupytext", None)  # no pair: what a student writes is in the .ipynb alone
