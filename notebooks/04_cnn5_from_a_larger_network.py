@@ -360,14 +360,14 @@ def points(x) -> str:
         return "not recorded"
     if not any(x):
         return "0"  # an arm minus itself
-    mean, half = metrics.mean_ci(list(x))
-    return f"{mean:+.2f}" + (f" ± {half:.2f}" if len(x) > 2 else "") + f" (n = {len(x)})"
+    mean, half = metrics.shown_ci(list(x))  # half: None below three seeds
+    return f"{mean:+.2f}" + (f" ± {half:.2f}" if half else "") + f" (n = {len(x)})"
 
 
 def interval_end(x) -> float:
     """The upper end of the 95 % interval; the mean itself below three seeds."""
-    mean, half = metrics.mean_ci(list(x))
-    return mean + half if len(x) > 2 else mean
+    mean, half = metrics.shown_ci(list(x))
+    return mean + (half or 0)
 
 
 # %%
@@ -575,7 +575,7 @@ found = {q: (by_seed(a) - by_seed(b)).dropna().tolist() for q, (a, b) in questio
 found = {q: x for q, x in found.items() if x}
 if len(found) > 1:
     fig, ax = plt.subplots(figsize=(8, 3.2))
-    wide = max((metrics.mean_ci(x)[1] or 0 for x in found.values() if len(x) > 2), default=1) + 0.2
+    wide = max(metrics.shown_ci(x)[1] or 0 for x in found.values()) + 0.2
     published = dict(zip(questions, (0.95, 0.98, 0.85, -1.23), strict=True))
     words = figures.dots(ax, found, published if r.dataset == "cifar10" else {}, at_least=wide)
     ax.set(xlabel="gain in test accuracy (points); diamonds: published")

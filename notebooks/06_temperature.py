@@ -322,8 +322,7 @@ if min(len(hard), len(at_alpha), len(at_t)) == 0:
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
 for ax, knob, part in ((axes[0], "T", at_alpha), (axes[1], "alpha", at_t)):
     for at, arm in part.groupby(knob)["arm"].first().items():
-        mean, half = metrics.mean_ci(x := lab.values(arm, "val_accuracy"))
-        figures.dot(ax, at, mean, half if len(x) > 2 else None, vertical=True)
+        figures.dot(ax, at, *metrics.shown_ci(lab.values(arm, "val_accuracy")), vertical=True)
     ax.axhspan(hard["val_accuracy"].min(), hard["val_accuracy"].max(), color="0.5", alpha=0.3, label="hard labels, all seeds")  # fmt: skip
     ax.set(xlabel={"T": "temperature T, at α = 0.9", "alpha": "weight α, at T = 4"}[knob])
 axes[0].set(xscale="log", ylabel="validation accuracy (%)", xticks=ticks[1:-1], xticklabels=ticks[1:-1])  # fmt: skip
@@ -453,7 +452,8 @@ def by_seed(name: str) -> pd.Series:
 
 pairs = [by_seed(f"{n} views, 8 bits") - by_seed(f"{n} views, 16 bits") for n in counts]
 lost = pd.concat(pairs).dropna()  # one number a pair of runs
-bits = f"{lost.mean():+.2f}" + (f" ± {metrics.mean_ci(lost)[1]:.2f}" if len(lost) > 2 else "")
+half = metrics.shown_ci(lost)[1] if len(lost) else None
+bits = f"{lost.mean():+.2f}" + (f" ± {half:.2f}" if half else "")
 step = known.file.tensors["step"].item()  # one rounding step, in logits
 noise = step * (torch.rand(v.shape, generator=torch.Generator().manual_seed(0)) - 0.5)
 before, after = F.log_softmax(v / 4, dim=1), F.log_softmax((v + noise) / 4, dim=1)
