@@ -366,7 +366,7 @@ lab.show(fig, "02_schedules", "Validation errors by epoch, five seeds a schedule
 # hardly anything to choose. Compare *promised* with *delivered* in the table: the first is what you
 # would report if you counted on the images that chose.
 #
-# This course therefore trains with one cycle, and all its records stand for the **last** epoch.
+# The course's own recipes therefore use one cycle, and every record stands for the **last** epoch.
 #
 # ## 4. The teachers on MNIST
 #
@@ -376,7 +376,7 @@ lab.show(fig, "02_schedules", "Validation errors by epoch, five seeds a schedule
 # $785 \cdot 1200 + 1201 \cdot 1200 + 1201 \cdot 10 = 2{,}395{,}210$.
 #
 # All teachers have the same budget: AdamW, one cycle, dropout .2 in the hidden layers, no weight
-# decay. These are the fields in which their recipes differ:
+# decay. These are the fields in which their recipes differ; a dash means none:
 
 # %%
 teachers = lab.of("Teachers on MNIST")  # those that have a record
