@@ -118,7 +118,7 @@ class Knowledge(Lessons):
         """The stored views, from the first file that holds enough views, images and bits."""
         recipe = self.recipe
         whole, part = (name(recipe, "*", "*", n) for n in ("", "*"))
-        for folder in self.store.knowledge_folders():
+        for folder in (self.store.local / "knowledge", self.store.published_knowledge):
             for path in sorted({*folder.glob(whole), *folder.glob(part)}):
                 file = read(path, recipe, self.dataset)
                 enough = file.n_views >= recipe.n_views and file.images >= len(self.split)
@@ -324,8 +324,7 @@ def read(path: Path, recipe: Recipe, dataset: data.Dataset, view: int | None = N
         if {key: value for key, value in about.items() if key not in wanted} != own:
             raise ValueError("its checksum or its counts do not fit its content")
     except (SafetensorError, ValueError, KeyError) as problem:
-        remedy = "Restore it from the repository, or delete it: the teacher is then asked again."
-        raise damaged(path, problem, remedy) from problem
+        raise damaged(path, problem) from problem
     for key, value in wanted.items():
         if file.about.get(key) != value:
             raise WrongKnowledge(

@@ -1,8 +1,7 @@
 """Recipes to records, in two layers: `runs/` (local) over `data/records/` (committed).
 
 In: a `Record` to keep, or a recipe to look up. Out: the record, or None. Files appear whole or not
-at all. A record carries a checksum of itself and of its logits and weights, so that damage is
-found on reading; a run under way holds a lock.
+at all, and a record's checksums let damage be found on reading. A run under way holds a lock.
 """
 
 import hashlib
@@ -26,9 +25,12 @@ class Damaged(RuntimeError):
     """A file does not hold what was written. The text names the file and says what to do."""
 
 
-def damaged(path: Path, problem: object, remedy: str) -> Damaged:
-    """The error for a damaged file; remedy: what to delete, and what then happens."""
-    return Damaged(f"{path.name} in {path.parent} is damaged ({problem}). {remedy}")
+def damaged(path: Path, problem: object) -> Damaged:
+    """The error for a damaged file, whatever it holds."""
+    return Damaged(
+        f"{path.name} in {path.parent} is damaged ({problem}). Restore it from the repository, or "
+        "delete it: it is then made again."
+    )
 
 
 @contextmanager
@@ -47,10 +49,9 @@ def atomic(path: Path) -> Iterator[Path]:
 class Record:
     """What came out of one run.
 
-    curve: one dict an epoch. metrics: the test set once, at the last epoch, and the validation
-    images, each key beginning with `test_` or `val_`; a run whose loss was not finite has none and
-    says so in `failure`. seconds: training alone. device: what it ran on. note: what a reader of
-    the numbers has to know, such as views that were used again.
+    curve: one dict an epoch. metrics: keys begin with `test_` or `val_`; a run whose loss was not
+    finite has none and says so in `failure`. seconds: training alone. note: what a reader of the
+    numbers has to know. files: the SHA-256 of its "logits" and "weights", where they are kept.
     """
 
     recipe: Recipe
@@ -64,29 +65,33 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     failure: str | None = None
     note: str | None = None
+    files: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def id(self) -> str:
         return self.recipe.id
 
 
-def runs_folder() -> Path:
-    """The local layer: KDUTILS_RUNS, or `runs/` beside the package."""
-    return Path(os.environ.get("KDUTILS_RUNS") or ROOT / "runs")
-
-
 class Store:
-    """The two layers. `local` is written, `published` only by `publish`."""
+    """The two layers. `local` is written, `published` only by `publish`.
+
+    local: a folder, by default KDUTILS_RUNS, or `runs/` beside the package.
+    """
 
     def __init__(self, local: Path | None = None, published: Path | None = None):
-        self.local = Path(local or runs_folder())
+        self.local = Path(local or os.environ.get("KDUTILS_RUNS") or ROOT / "runs")
         self.published = Path(published or ROOT / "data" / "records")
+        self.published_knowledge = self.published.parent / "knowledge"
+
+    def _paths(self, recipe: Recipe) -> list[Path]:
+        """The files of this recipe's records, the local one first."""
+        paths = (folder / f"{recipe.id}.json" for folder in (self.local, self.published))
+        return [path for path in paths if path.exists()]
 
     def get(self, recipe: Recipe) -> Record | None:
         """The record of this very recipe, or None; Damaged where its file is broken."""
-        paths = (folder / f"{recipe.id}.json" for folder in (self.local, self.published))
-        path = next((path for path in paths if path.exists()), None)
-        return None if path is None else read(path)
+        paths = self._paths(recipe)
+        return read(paths[0]) if paths else None
 
     def put(
         self,
@@ -95,15 +100,14 @@ class Store:
         weights: dict[str, torch.Tensor] | None = None,
     ) -> None:
         """Keep a record in the local layer, with its logits (as float16) and the net's weights."""
-        target = self.local / f"{record.id}.json"
-        target.unlink(missing_ok=True)  # an older record does not vouch for the new files
+        path, files = self.local / f"{record.id}.json", {}
+        path.unlink(missing_ok=True)  # an older record does not vouch for the new files
         half = {name: values.half() for name, values in (logits or {}).items()}
-        files = {}
         for kind, tensors in (("logits", half), ("weights", weights)):
             if tensors:
                 whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-                files[kind] = _write(_beside(target, kind), save(whole))
-        _write(target, _text(_body(record), files).encode())
+                files[kind] = _write(_beside(path, kind), save(whole))
+        _save(path, record, files)
 
     def weights(self, recipe: Recipe) -> dict[str, torch.Tensor] | None:
         """The trained weights, where this machine has them; Damaged where they are broken."""
@@ -115,21 +119,10 @@ class Store:
         return found and {name: values.float() for name, values in found.items()}
 
     def _tensors(self, recipe: Recipe, kind: str) -> dict[str, torch.Tensor] | None:
-        for folder in (self.local, self.published):
-            record = folder / f"{recipe.id}.json"
-            path = _beside(record, kind)
-            if record.exists() and path.exists():  # without its record nothing vouches for it
-                return load(_checked(path, _open(record)[1].get(kind)))
+        for path in self._paths(recipe):  # tensors without a record have nobody to vouch for them
+            if _beside(path, kind).exists():
+                return load(_checked(_beside(path, kind), read(path).files.get(kind)))
         return None
-
-    @property
-    def published_knowledge(self) -> Path:
-        """Where the committed knowledge of teachers lies: beside the committed records."""
-        return self.published.parent / "knowledge"
-
-    def knowledge_folders(self) -> list[Path]:
-        """Where stored knowledge may lie, the local layer first."""
-        return [self.local / "knowledge", self.published_knowledge]
 
     @contextmanager
     def lock(self, what: Recipe | str, timeout: float = -1) -> Iterator[None]:
@@ -139,15 +132,14 @@ class Store:
         filelock.Timeout. No lock file stays behind, not even that of a process that was killed.
         """
         self.local.mkdir(parents=True, exist_ok=True)
-        path = self.local / f".{what if isinstance(what, str) else what.id}.lock"
-        with FileLock(path, timeout=timeout):
-            try:
+        try:
+            name = what if isinstance(what, str) else what.id
+            with FileLock(self.local / f".{name}.lock", timeout=timeout):
                 yield
-            finally:
-                _remove(path)
-        for left in self.local.glob(".*.lock"):
-            with suppress(Timeout, OSError), FileLock(left, timeout=0):
-                _remove(left)
+        finally:
+            for free in self.local.glob(".*.lock"):  # one who waits for it sees that it is gone
+                with suppress(Timeout, OSError), FileLock(free, timeout=0):
+                    free.unlink()
 
     def all(self) -> list[Record]:
         """Every record of both layers, each once, by id."""
@@ -159,24 +151,22 @@ class Store:
     def publish(self, recipes: Iterable[Recipe], keep_logits: bool = False) -> list[Path]:
         """Copy these recipes' records, once checked, to the committed layer: the files written.
 
-        Logits that are kept get their checksum, also where the local record has none yet. A record
-        that is committed already is replaced only by itself, with logits that it lacked.
+        A record that is committed already is replaced only by itself, with logits that it lacked.
         """
         written = []
         for recipe in dict.fromkeys(recipes):
             source, target = (f / f"{recipe.id}.json" for f in (self.local, self.published))
-            if not source.exists() or (target.exists() and read(target) != read(source)):
+            if not source.exists():
                 continue
-            record, files = _open(source)
+            record, files = read(source), {}
             ours, theirs = _beside(source, "logits"), _beside(target, "logits")
-            if keep_logits and ours.exists() and not theirs.exists():
-                files = {"logits": _write(theirs, _checked(ours, files.get("logits")))}
-                written.append(theirs)
-            elif target.exists():
+            new = keep_logits and ours.exists() and not theirs.exists()
+            if target.exists() and not (new and read(target) == record):
                 continue
-            else:
-                files = {}
-            _write(target, _text(_body(record), files).encode())
+            if new:
+                files["logits"] = _write(theirs, _checked(ours, record.files.get("logits")))
+                written.append(theirs)
+            _save(target, record, files)
             written.append(target)
         return written
 
@@ -186,12 +176,6 @@ def _beside(record: Path, kind: str) -> Path:
     return record.with_name(f"{record.stem}.{kind}.safetensors")
 
 
-def _remove(lock: Path) -> None:
-    """Delete a lock file that we hold; filelock, waiting for it, sees so and opens a new one."""
-    with suppress(OSError):  # Windows refuses while it is open; filelock deletes it there
-        lock.unlink()
-
-
 def _write(path: Path, content: bytes) -> str:
     """Write a file, whole or not at all: the SHA-256 of its content."""
     with atomic(path) as part:
@@ -199,28 +183,31 @@ def _write(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _body(record: Record) -> dict:
-    return asdict(record) | {"recipe": record.recipe.as_dict()}
+def _save(path: Path, record: Record, files: dict[str, str]) -> None:
+    body = asdict(record) | {"recipe": record.recipe.as_dict()}
+    del body["files"]
+    _write(path, _text(body, files))
 
 
-def _text(body: dict, files: dict[str, str]) -> str:
-    """What a record's file holds; `files` only where there are any, as older records have none."""
+def _text(body: dict, files: dict[str, str]) -> bytes:
+    """The content of a record's file; records without files were written before there were any."""
     content = {"files": files, "record": body} if files else {"record": body}
     covered = json.dumps(content if files else body, sort_keys=True).encode()
-    return json.dumps({"sha256": hashlib.sha256(covered).hexdigest()} | content, indent=1) + "\n"
+    whole = {"sha256": hashlib.sha256(covered).hexdigest()} | content
+    return json.dumps(whole, indent=1).encode() + b"\n"
 
 
-def _open(path: Path) -> tuple[Record, dict[str, str]]:
-    """A record and the checksums of its files. Raises Damaged unless every byte is as written."""
+def read(path: Path) -> Record:
+    """One record from its file. Raises Damaged unless every byte is as it was written."""
     try:
-        text = path.read_bytes().replace(b"\r\n", b"\n").decode()  # git on Windows may add the \r
-        saved = json.loads(text)
+        content = path.read_bytes().replace(b"\r\n", b"\n")  # git on Windows may add the \r
+        saved = json.loads(content)
         body, files = saved["record"], saved.get("files", {})
-        if text != _text(body, files):
+        if content != _text(body, files):
             raise ValueError("its checksum does not fit its content")
-        return Record(**(body | {"recipe": Recipe.from_dict(body["recipe"])})), files
+        return Record(**(body | {"recipe": Recipe.from_dict(body["recipe"])}), files=files)
     except (ValueError, KeyError, TypeError) as problem:
-        raise damaged(path, problem, _remedy(path)) from problem
+        raise damaged(path, problem) from problem
 
 
 def _checked(path: Path, expected: str | None) -> bytes:
@@ -231,18 +218,5 @@ def _checked(path: Path, expected: str | None) -> bytes:
             raise ValueError("its checksum is not the one in its record")
         load(content)
     except (ValueError, SafetensorError) as problem:
-        raise damaged(path, problem, _remedy(path)) from problem
+        raise damaged(path, problem) from problem
     return content
-
-
-def _remedy(path: Path) -> str:
-    name = path.name.removesuffix(".safetensors").rsplit(".", 1)[0]
-    return (
-        f"Restore it from the repository, or delete all files {name}.*: the run is then trained "
-        "again."
-    )
-
-
-def read(path: Path) -> Record:
-    """One record from its file. Raises Damaged where it is not what was written."""
-    return _open(path)[0]

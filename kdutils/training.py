@@ -384,6 +384,5 @@ def _read(path: Path, device: torch.device) -> dict:
     """The state in a checkpoint. Raises store.Damaged where it is not what was written."""
     whole = path.read_bytes()
     if hashlib.sha256(whole[32:]).digest() != whole[:32]:
-        problem = "its checksum does not fit its content"
-        raise damaged(path, problem, "Delete it: the run then starts again from its first epoch.")
+        raise damaged(path, "its checksum does not fit its content")
     return torch.load(io.BytesIO(whole[32:]), map_location=device, weights_only=True)

@@ -92,7 +92,7 @@ def test_a_damaged_record_is_an_error_that_says_what_to_do(store, record, damage
         "files": text.replace('"files"', '"filse"'),
     }
     path.write_text(edits.get(damage, ""))
-    with pytest.raises(Damaged, match="delete all files") as error:
+    with pytest.raises(Damaged, match="delete it") as error:
         store.get(record.recipe)
     assert path.name in str(error.value) and str(path.parent) in str(error.value)
 
@@ -106,7 +106,7 @@ def test_damaged_tensors_are_named_and_never_used(store, record, kind):
     flipped[-1] ^= 1
     for broken in (bytes(flipped), whole[:-4], b""):
         path.write_bytes(broken)
-        with pytest.raises(Damaged, match=f"{path.name}.*delete all files {record.id}"):
+        with pytest.raises(Damaged, match=f"{path.name}.*delete it"):
             getattr(store, kind)(record.recipe)
     path.with_name(f"{record.id}.json").unlink()  # nobody vouches for them any longer
     assert getattr(store, kind)(record.recipe) is None

@@ -115,7 +115,7 @@ def test_a_damaged_checkpoint_is_named_and_never_used(tiny, tmp_path, monkeypatc
     whole = path.read_bytes()
     for broken in (whole[:-1], whole[:40] + b"x" + whole[41:], b"", b"x" + whole[1:]):
         path.write_bytes(broken)
-        with pytest.raises(Damaged, match="run.ckpt .*Delete it: the run then starts again"):
+        with pytest.raises(Damaged, match="run.ckpt .*delete it: it is then made again"):
             fit(tiny, digits, checkpoint=path, device=CPU)
 
 
