@@ -15,8 +15,8 @@
 # recipe can differ by that much.
 #
 # So the obvious answer needs evidence, and evidence of this kind is easy to get wrong. This chapter
-# asks the question twice: once where we control everything, and once with real networks. The second
-# time we find a perfect-looking pattern, and then find out how little it proves.
+# asks the question twice: once where we control everything, and once with trained networks. The second
+# time we look for a pattern, and then work out how little a pattern of five teachers can prove.
 #
 # **You will be able to**
 #

@@ -281,13 +281,14 @@ pooled = np.sqrt((own**2).mean())  # one scatter for all classes
 p_own = 2 * stats.t.sf(np.abs(mean) / (own / n**0.5), n - 1)
 p_pooled = 2 * stats.t.sf(np.abs(mean) / (pooled / n**0.5), C * (n - 1))
 half = stats.t.ppf(0.975, C * (n - 1)) * pooled / n**0.5 if enough else 0.0
-below = [[c for c, q in zip(classes, p, strict=True) if q < 0.05] for p in (p_own, holm(p_pooled))]
+below = [", ".join(c for c, q in zip(classes, p, strict=True) if q < 0.05) or "no class"
+         for p in (p_own, holm(p_pooled))]  # fmt: skip
 columns = {"p": p_own, "p after Holm": holm(p_own), "p, pooled": p_pooled,
            "p, pooled, after Holm": holm(p_pooled)}  # fmt: skip
 tests = pd.DataFrame(columns, index=classes).map(lambda p: "< .001" if p < 0.001 else f"{p:.3f}")
 tests.insert(0, "F1, distilled minus hard labels", [f"{gained:+.2f}" for gained in mean])
 tests.insert(1, "own scatter", [f"{scatter:.2f}" for scatter in own])
-tests
+tests.replace("nan", "–")  # fewer than three pairs: nothing is tested
 
 # %% tags=["hide-input"]
 from kdutils import figures
@@ -301,7 +302,7 @@ if enough:  # no whisker leaves the picture
     ends = stats.t.ppf(0.975, n - 1) * own / n**0.5 + 0.1
     ax.set_xlim((mean - ends).min(), (mean + ends).max())
 fig.legend(loc="outside upper right", ncols=2, title="95 % interval from")
-alt = f"Difference of F1 in points, {n} pairs: {said}. Pooled interval: plus or minus {half:.2f}."
+alt = f"Difference of F1 in points, {n} pairs: {said}. Pooled interval: ± {half:.2f} (0: none)."
 lab.show(fig, "07_f1", alt, [HARD, DISTILLED], unit="pairs; ticks: one pair each")
 
 # %% [markdown]
@@ -443,7 +444,7 @@ exchange = pd.DataFrame(
 exchange.groupby("from hard labels to", sort=False).agg(
     pairs=("p", "size"), repaired=("repaired", "mean"), broken=("broken", "mean"),
     smallest_p=("p", "min"), largest_p=("p", "max"),
-).round({"repaired": 0, "broken": 0}).map("{:.3g}".format)  # fmt: skip
+).apply(lambda column: column.map(("{:.2g}" if "_p" in column.name else "{:.0f}").format))  # fmt: skip
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.6, 5.2))
@@ -598,8 +599,8 @@ Markdown(f"""{total.data}
 
 1. Of 100 errors of the hard-label student, the distilled student of the same seed repairs {share.iloc[0]:.0f},
 one of another seed {share.iloc[1]:.0f}. A *hard-label* student of another seed repairs {share.iloc[2]:.0f}.
-2. {alarm:.0%} in the simulation. In our data, p < .05 by its own scatter: {", ".join(below[0]) or "no class"}.
-With the pooled scatter, after Holm: {", ".join(below[1]) or "no class"}.
+2. {alarm:.0%} in the simulation. In our data, p < .05 by its own scatter: {below[0]}.
+With the pooled scatter, after Holm: {below[1]}.
 3. The hard-label student {interval(fates["hard labels"][:, 0])} %, the distilled student
 {interval(fates["distilled"][:, 0])} %; difference {interval(fates["difference"][:, 0])} points.
 4. τ is {interval(sure["hard labels"][:, 0], 2)} for hard labels and {interval(sure["distilled"][:, 0], 2)} for the

@@ -1,80 +1,108 @@
-"""Solutions of notebook 05. Each is a function; the tests run them on the smoke profile."""
+# %% [markdown]
+# # Solutions of chapter 05: is a more accurate teacher a better teacher?
+#
+# The last cell prints the answers from the records.
 
+# %%
+from dataclasses import replace
+from itertools import permutations
 from math import ceil
 
+import numpy as np
 import torch
 from scipy import stats
 
-from kdutils import data, metrics, profiles
-from kdutils.course import nb05
-from kdutils.store import Store
+from kdutils import metrics
+from kdutils.experiments import Lab
+
+# %% [markdown]
+# **Exercise 1.** Six teachers: one exchanged pair has correlation 1 - 12 / 210 = .943, which 6 orders
+# reach in each direction (5 exchanges and the perfect order): p = 12 / 720, times four properties
+# .067. Not enough. Seven: p = 14 / 5040, times four .011. So the answer is seven.
 
 
-def true_depth(named: int) -> int:
-    """Exercise 1: the layers of a "PreResNet-<named>" of the poster's code.
+# %%
+def p_of_one_exchange(n):
+    """Exact two-sided p of Spearman's correlation when one neighbouring pair of n is exchanged."""
+    ranks = np.arange(n)
+    orders = np.array(list(permutations(range(n))))  # [n!, n]
+    squares = ((orders - ranks) ** 2).sum(axis=1)  # 2 for one exchange, 0 for the perfect order
+    most = ((ranks[::-1] - ranks) ** 2).sum()  # of the reverse
+    return np.mean((squares <= 2) | (squares >= most - 2))
 
-    It takes (named - 2) / 6 blocks a stage, in three stages. From 44 on they are bottlenecks, of 3
-    layers; below, of 2, as the name supposes. Stem and last layer make two more.
-    """
-    layers = 3 if named >= 44 else 2
-    return 3 * layers * ((named - 2) // 6) + 2
+
+# %% [markdown]
+# **Exercise 2.** The difference of a pair has variance 2 σ² (1 - r), so its mean over n pairs has
+# 2 σ² (1 - r) / n. At r = .5 half of the unpaired number suffices.
 
 
-def paired_seeds(
-    difference: float, sigma: float, correlation: float, power: float = 0.8, level: float = 0.05
-) -> int:
-    """Exercise 2: pairs of runs that a difference needs.
-
-    The difference of a pair has variance 2 sigma^2 (1 - r); its mean over n pairs, that over n. So
-    n = 2 (1 - r) ((z + z') sigma / difference)^2: at r = .5 half of the unpaired number.
-    """
+# %%
+def paired_seeds(difference, sigma, correlation, power=0.8, level=0.05):
+    """Pairs of runs that a difference needs."""
     z = stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)
     return ceil(2 * (1 - correlation) * (z * sigma / difference) ** 2)
 
 
-def teachers_logits(profile: str) -> dict[str, dict[str, torch.Tensor]]:
-    """Logits on validation and test images of every teacher that this machine has them of."""
-    p = profiles.get(profile)
-    found = {family: Store().logits(nb05.teacher(p, family)) for family in nb05.FAMILIES}
-    return {family: logits for family, logits in found.items() if logits is not None}
+# %% [markdown]
+# **Exercise 3.** Log-sum-exp is convex in the logits, and -log is convex in the probability. By
+# Jensen's inequality both ensembles have an NLL of at most the mean NLL of their members. Accuracy
+# has no such guarantee.
 
 
-def ensemble(profile: str) -> dict[str, dict[str, float]]:
-    """Exercise 3: test accuracy, NLL and calibration error of each teacher and of their mean.
-
-    NLL of the mean logits is at most the mean of the members' NLL: log-sum-exp is convex. So by the
-    measure of section 4 an ensemble is a better teacher than its average member.
-    """
-    dataset = data.load(profiles.get(profile).datasets["cifar10"])
-    logits = {family: z["test"] for family, z in teachers_logits(profile).items()}
-    logits["ensemble"] = torch.stack(list(logits.values())).mean(dim=0)
-    labels = dataset.test.labels
-    return {
-        name: {
-            "accuracy": metrics.accuracy(z, labels),
-            "nll": metrics.nll(z, labels),
-            "ece": metrics.calibration_error(z, labels),
-        }
-        for name, z in logits.items()
-    }
+# %%
+def families(lab):
+    """The recorded teachers of other families than the student's."""
+    return [name for name in lab.of("Teachers") if "as the student" not in name]
 
 
-def tempered(profile: str) -> dict[str, dict[str, float]]:
-    """Exercise 4: each teacher's temperature by validation, and its test NLL before and after.
+def ensembles(lab):
+    """Accuracy (%) and NLL (nats) of each member and of both averages, on the test images."""
+    y = lab.dataset("cifar10").test.labels
+    z = {name: lab.logits(name) for name in families(lab)}
+    stack = torch.stack(list(z.values())).double()  # [members, N, C]
+    z["averaged logits"] = stack.mean(0)
+    z["averaged probabilities"] = stack.log_softmax(2).logsumexp(0) - np.log(len(stack))
+    return {name: (metrics.accuracy(q, y), metrics.nll(q, y)) for name, q in z.items()}
 
-    A student is taught at a temperature of its own, so a teacher that is too sharp by one factor on
-    all images does less harm than its NLL says: compare teachers after, too.
-    """
-    dataset = data.load(profiles.get(profile).datasets["cifar10"])
-    out = {}
-    for family, z in teachers_logits(profile).items():
-        val, y = z["val"], dataset.val.labels
-        t = metrics.fit_temperature(val, y)
-        out[family] = {
-            "T": t,
-            "validation NLL before": metrics.nll(val, y),
-            "validation NLL after": metrics.nll(val / t, y),
-            "test NLL before": metrics.nll(z["test"], dataset.test.labels),
-            "test NLL after": metrics.nll(z["test"] / t, dataset.test.labels),
-        }
+
+# %% [markdown]
+# **Exercise 4.** A student is taught at a temperature of its own. A teacher that is too sharp by one
+# factor on all images does less harm than its NLL suggests, so compare teachers after scaling, too.
+
+
+# %%
+def tempered(lab):
+    """Of each teacher: its temperature by validation, test NLL before and after, answers changed."""
+    dataset, out = lab.dataset("cifar10"), {}
+    for name in lab.of("Teachers"):
+        z = lab.logits(name)
+        t = metrics.fit_temperature(lab.logits(name, "val"), dataset.val.labels)
+        before, after = (metrics.nll(q, dataset.test.labels) for q in (z, z / t))
+        out[name] = t, before, after, int((z.argmax(1) != (z / t).argmax(1)).sum())
     return out
+
+
+# %% [markdown]
+# **Exercise 5.** The clean control trains for minutes on `laptop`: one teacher, and one student a
+# seed.
+
+
+# %%
+def clean_control(lab):
+    """The arm *itself*, its teacher trained for no longer than the student: (old name, new recipe)."""
+    name = next(n for n, arm in lab.arms.items() if n.endswith(f"from {lab.experiments.ITSELF}"))
+    recipe = lab.arms[name].recipe
+    teacher = replace(recipe.teachers[0], epochs=recipe.epochs)
+    return name, replace(recipe, teacher=(teacher,))
+
+
+# %%
+if __name__ == "__main__":
+    lab = Lab("05", "laptop")
+    print("1:", {n: round(4 * p_of_one_exchange(n), 3) for n in (5, 6, 7)})
+    print("2:", paired_seeds(0.1, 0.14, 0.5), "pairs")
+    for name, (accuracy, nll) in ensembles(lab).items():
+        print(f"3: {name}: {accuracy:.2f} %, NLL {nll:.4f}")
+    for name, (t, before, after, _) in tempered(lab).items():
+        print(f"4: {name}: T = {t:.2f}, NLL {before:.4f} to {after:.4f}")
+    print("5: lab.train(clean_control(lab)[1], names=['from itself, equal epochs'])")
