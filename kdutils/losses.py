@@ -6,15 +6,12 @@ names its loss; a reader's own enters by `register`.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from .registry import Registry
-
-if TYPE_CHECKING:
-    from .recipes import Recipe
 
 NO_LABEL = -100  # in place of a label that is withheld
 
@@ -22,32 +19,25 @@ NO_LABEL = -100  # in place of a label that is withheld
 def check_temperature(temperature: float) -> None:
     """ValueError unless the temperature is a finite number above 0."""
     if not (isinstance(temperature, int | float) and 0 < temperature < math.inf):
-        raise ValueError(
-            f"temperature = {temperature!r} must be a finite number above 0, such as 1, 4 or 20."
-        )
+        raise ValueError(f"temperature = {temperature!r} must be a finite number above 0.")
 
 
 def check_alpha(alpha: float) -> None:
     """ValueError unless alpha, the weight of the soft term, lies in [0, 1]."""
     if not (isinstance(alpha, int | float) and 0 <= alpha <= 1):
-        raise ValueError(
-            f"alpha = {alpha!r} must lie in [0, 1]: 0 is hard labels alone, 1 the teacher alone."
-        )
+        raise ValueError(f"alpha = {alpha!r} must lie in [0, 1]: 0 is labels alone, 1 no labels.")
 
 
-def _check_shapes(student: Tensor, targets: Tensor, name: str) -> None:
+def _check_shapes(student: Tensor, targets: Tensor) -> None:
+    shapes = f"logits {list(student.shape)}, targets {list(targets.shape)}"
     if student.ndim != 2 or student.shape != targets.shape:
-        raise ValueError(
-            f"student logits {list(student.shape)} and {name} {list(targets.shape)} "
-            "must both be [batch, classes]."
-        )
+        raise ValueError(f"{shapes}: both must be [batch, classes].")
 
 
 def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Softmax at a temperature: q_i = exp(z_i / T) / sum_j exp(z_j / T).
+    """Softmax at a temperature: q_i = exp(z_i / T) / sum_j exp(z_j / T), in [..., classes].
 
-    logits: [..., classes]. Returns probabilities of the same shape. Raises ValueError for T <= 0.
-    Source: Hinton, Vinyals, Dean 2015, equation 1.
+    Raises ValueError for T <= 0. Source: Hinton, Vinyals, Dean 2015, equation 1.
     """
     check_temperature(temperature)
     return F.softmax(logits / temperature, dim=-1)
@@ -56,10 +46,10 @@ def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
 def soft_cross_entropy(student_logits: Tensor, probabilities: Tensor) -> Tensor:
     """Cross-entropy against soft targets: the batch mean of -sum_i p_i log q_i, in nats.
 
-    student_logits, probabilities: [batch, classes]; no gradient flows into the probabilities.
-    Raises ValueError when the shapes differ.
+    student_logits, probabilities (no gradient flows into these): [batch, classes]. Raises
+    ValueError where they differ in shape.
     """
-    _check_shapes(student_logits, probabilities, "probabilities")
+    _check_shapes(student_logits, probabilities)
     return -(probabilities.detach() * F.log_softmax(student_logits, dim=1)).sum(dim=1).mean()
 
 
@@ -74,33 +64,32 @@ def kd_loss(
     """The distillation loss: alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(labels).
 
     student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], NO_LABEL where an image
-    has none, or None where alpha = 1 needs none at all; the KL divergence is summed over classes
-    and averaged over the batch, in nats. `soft_scale` multiplies the soft term: 1 is right; 0.1 is
-    what averaging over batch *and* ten classes does to it. No gradient flows into the teacher.
-    Raises ValueError for T <= 0, alpha outside [0, 1], shapes that differ, or labels that are
-    missing where alpha < 1.
-    Source: Hinton, Vinyals, Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
+    has none, or None where alpha = 1 needs none; KL: summed over classes, averaged over the batch,
+    in nats. soft_scale multiplies the soft term: 1 is right; 0.1 is what averaging over batch *and*
+    ten classes does to it. No gradient flows into the teacher. Raises ValueError for T <= 0, alpha
+    outside [0, 1], shapes that differ, or labels missing where alpha < 1. Source: Hinton, Vinyals,
+    Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
     """
     check_temperature(temperature)
     check_alpha(alpha)
-    _check_shapes(student_logits, teacher_logits, "teacher logits")
+    _check_shapes(student_logits, teacher_logits)
     if labels is None and alpha < 1:
-        raise ValueError(
-            f"alpha = {alpha} uses labels, but labels is None: pass them, or alpha = 1."
-        )
+        raise ValueError(f"alpha = {alpha} needs labels, but labels is None: pass them.")
     soft = F.kl_div(
         F.log_softmax(student_logits / temperature, dim=1),
         F.log_softmax(teacher_logits.detach() / temperature, dim=1),
         reduction="batchmean",
         log_target=True,
     )
-    loss = alpha * soft_scale * temperature**2 * soft
-    return loss if alpha == 1 else loss + (1 - alpha) * _hard(student_logits, labels)
+    return _with_labels(alpha * soft_scale * temperature**2 * soft, alpha, student_logits, labels)
 
 
-def _hard(logits: Tensor, labels: Tensor) -> Tensor:
-    """Without a label an image adds nothing, and the mean stays one over the whole batch."""
-    return F.cross_entropy(logits, labels, ignore_index=NO_LABEL, reduction="none").mean()
+def _with_labels(loss: Tensor, alpha: float, logits: Tensor, labels: Tensor | None) -> Tensor:
+    """loss + (1 - alpha) CE. An unlabelled image adds 0 to the mean over the whole batch."""
+    if alpha == 1:
+        return loss
+    each = F.cross_entropy(logits, labels, ignore_index=NO_LABEL, reduction="none")
+    return loss + (1 - alpha) * each.mean()
 
 
 def smoothed_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -113,22 +102,21 @@ def smoothed_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
     return F.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
 
 
-def distil(z: Tensor, t: Tensor | None, y: Tensor, recipe: "Recipe") -> Tensor:
+def distil(z: Tensor, t: Tensor | None, y: Tensor, recipe: Any) -> Tensor:
     """Cross-entropy with (smoothed) labels where there is no teacher, else `kd_loss`."""
     if t is None:
         return soft_cross_entropy(z, smoothed_targets(y, z.shape[1], recipe.label_smoothing))
-    labels = y if recipe.alpha < 1 else None
-    return kd_loss(z, t, labels, recipe.temperature, recipe.alpha, recipe.soft_scale)
+    return kd_loss(z, t, y, recipe.temperature, recipe.alpha, recipe.soft_scale)
 
 
-def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: "Recipe") -> Tensor:
+def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: Any) -> Tensor:
     """The teacher's first choice as a hard label in place of its soft targets (Lee 2013)."""
-    loss = recipe.alpha * recipe.soft_scale * F.cross_entropy(z, t.argmax(dim=1))
-    return loss if recipe.alpha == 1 else loss + (1 - recipe.alpha) * _hard(z, y)
+    guessed = recipe.alpha * recipe.soft_scale * F.cross_entropy(z, t.argmax(dim=1))
+    return _with_labels(guessed, recipe.alpha, z, y)
 
 
 NAMES = {"kd": distil, "pseudo-labels": pseudo_labels}
-REGISTERED = Registry("loss", NAMES.__contains__)
+REGISTERED = Registry("loss", NAMES.__contains__, [*NAMES], "losses.register(name, function)")
 
 
 def register(name: str, loss: Callable, replace: bool = False) -> Callable:
@@ -143,9 +131,4 @@ def register(name: str, loss: Callable, replace: bool = False) -> Callable:
 
 def of(name: str) -> Callable:
     """The loss that a recipe names, called as `register` says; ValueError for an unknown name."""
-    if name not in NAMES and name not in REGISTERED:
-        raise ValueError(
-            f"loss = {name!r} is no loss of the course, {list(NAMES)}, and none that is "
-            f"registered, {list(REGISTERED.things)}. Your own: losses.register(name, function)."
-        )
     return NAMES.get(name) or REGISTERED.get(name)

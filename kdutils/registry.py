@@ -14,60 +14,56 @@ import secrets
 import textwrap
 import tokenize
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
 
 UNKNOWN = "unknown-"
-Thing = TypeVar("Thing", bound=Callable)
 
 
 class Registry:
-    """kind: the recipe's field that these names stand in. builtin: is a name the course's own?"""
+    """The names in one field of a recipe. own: is a name the course's? names, usage: for errors."""
 
-    def __init__(self, kind: str, builtin: Callable[[str], bool]):
-        self.kind, self.builtin = kind, builtin
+    def __init__(self, field: str, own: Callable[[str], bool], names: object, usage: str):
+        self.field, self.own = field, own
+        self.offer = f"The course has {names}. Your own: {usage}"
         self.things: dict[str, tuple[Callable, str]] = {}  # name: the thing, its source's hash
 
-    def register(self, name: str, thing: Thing, replace: bool = False) -> Thing:
+    def register(self, name: str, thing: Callable, replace: bool = False) -> Callable:
         """Keep `thing` under a name and return it.
 
         Raises ValueError for a name of the course's own, one that another source has (unless
         `replace`), or one that is not made of small letters, digits and hyphens.
         """
-        came = f"{self.kind} = {name!r}"
+        came = f"{self.field} = {name!r}"
         if not isinstance(name, str) or not re.fullmatch("[a-z0-9][a-z0-9-]*", name):
             raise ValueError(f"{came} is no name: use small letters, digits and hyphens.")
-        if self.builtin(name):
+        if self.own(name):
             raise ValueError(f"{came} is the course's own name: choose another.")
         if not callable(thing):
             raise ValueError(f"{came}: {thing!r} is no function and no class.")
-        known, source = self.things.get(name, (None, ""))
-        if thing is not known:
-            new = source_hash(thing)
-            if source not in ("", new) and not replace:
-                raise ValueError(
-                    f"{came} is taken by {known!r}, which has another source: choose another name, "
-                    "or pass replace=True; its recipes are new ones then."
-                )
-            self.things[name] = thing, new
+        known, source = self.things.get(name, (thing, None))
+        new = source if thing is known and source else source_hash(thing)
+        if source not in (None, new) and not replace:
+            raise ValueError(
+                f"{came} is taken by {known!r}, which has another source: choose another name, or "
+                "pass replace=True; its recipes are new ones then."
+            )
+        self.things[name] = thing, new
         return thing
 
     def __contains__(self, name: object) -> bool:
         return name in self.things
 
     def get(self, name: str) -> Callable:
-        """The thing of that name; ValueError with the names that are registered for any other."""
-        return self._entry(name)[0]
+        """The thing of that name; for any other a ValueError with the names that there are."""
+        if name not in self.things:
+            raise ValueError(
+                f"{self.field} = {name!r} is not registered here: {list(self.things)}. {self.offer}"
+            )
+        return self.things[name][0]
 
     def source(self, name: str) -> str:
         """10 hex digits of its source's SHA-256, or UNKNOWN and a random number."""
-        return self._entry(name)[1]
-
-    def _entry(self, name: str) -> tuple[Callable, str]:
-        if name not in self.things:
-            raise ValueError(
-                f"{self.kind} = {name!r} is not registered here. Registered: {list(self.things)}."
-            )
-        return self.things[name]
+        return self.things[name][1]
 
 
 def source_hash(thing: Callable) -> str:
@@ -80,13 +76,11 @@ def source_hash(thing: Callable) -> str:
         lines = textwrap.dedent(_source(thing)).splitlines()
     except (OSError, SyntaxError, TypeError):
         return UNKNOWN + secrets.token_hex(4)
-    try:
-        for token in tokenize.generate_tokens(io.StringIO("\n".join(lines)).readline):
-            if token.type == tokenize.COMMENT:
-                row, column = token.start
+    whole = io.StringIO("\n".join(lines))
+    with suppress(tokenize.TokenError, SyntaxError):  # a piece of a line, such as a lambda's
+        for kind, _, (row, column), *_ in tokenize.generate_tokens(whole.readline):
+            if kind == tokenize.COMMENT:
                 lines[row - 1] = lines[row - 1][:column]
-    except (tokenize.TokenError, SyntaxError):  # a piece of a line, such as a lambda's
-        pass
     text = "\n".join(line.rstrip() for line in lines if line.strip())
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

@@ -13,7 +13,7 @@ from kdutils.registry import UNKNOWN, Registry
 
 @pytest.fixture
 def registry():
-    return Registry("model", {"cnn5"}.__contains__)
+    return Registry("model", {"cnn5"}.__contains__, ["cnn5"], "call register")
 
 
 def function_from(tmp_path, text, stem):
@@ -31,7 +31,9 @@ def test_what_is_registered_is_returned_and_found(registry):
 
     assert registry.register("mine", thing) is thing
     assert registry.get("mine") is thing and "mine" in registry and "yours" not in registry
-    with pytest.raises(ValueError, match=r"'yours' is not registered here.*\['mine'\]"):
+    with pytest.raises(
+        ValueError, match=r"'yours' is not registered here: \['mine'\].*\['cnn5'\].*call register"
+    ):
         registry.get("yours")
 
 

@@ -72,7 +72,7 @@ def _find(name: object) -> tuple[Family, list[int]] | None:
     return None
 
 
-REGISTERED = Registry("model", lambda name: _find(name) is not None)
+REGISTERED = Registry("model", _find, NAMES, "models.register(name, Net)")
 
 
 def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -> Callable:
