@@ -20,7 +20,7 @@ from torch import nn
 from tqdm import tqdm
 
 from . import __version__, data, losses, metrics, models
-from .knowledge import Knowledge, Posterior
+from .knowledge import Knowledge
 from .recipes import Recipe
 from .store import Record, Store
 from .training import (
@@ -108,7 +108,7 @@ def trained(
 
 def knowledge_of(
     recipe: Recipe, store: Store | None = None, device: torch.device | None = None
-) -> Knowledge | Posterior | None:
+) -> Knowledge | None:
     """What a student learns from: None without a teacher, else the posterior or stored knowledge.
 
     Teachers that have something to be asked are loaded, or trained.
@@ -116,8 +116,6 @@ def knowledge_of(
     if not recipe.needs_teacher:
         return None
     dataset = data.load(recipe.dataset)
-    if recipe.teacher == "posterior":
-        return Posterior(recipe, dataset)
     store, device = store or Store(), device or pick_device()
     known = Knowledge(recipe, dataset, store, device=device)
     if not known.complete:
