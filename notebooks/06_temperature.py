@@ -297,7 +297,7 @@ live.assign(mean=live.mean(axis=1)).round(1)
 #
 # Now CIFAR-10: a fifth of the training images, one budget for all, all students of one file of stored
 # answers. A setting therefore costs one student, and no teacher.
-# The full grid would be seven temperatures by five weights. On `laptop`, only a *cross* of it is recorded:
+# The full grid would be seven temperatures by five weights. The figure below uses only a *cross* of it:
 # all temperatures at one $\alpha$, and all weights at one $T$. A cross can show what each knob does while
 # the other one rests. It **cannot** show whether the best temperature depends on $\alpha$.
 
@@ -328,7 +328,8 @@ for ax, knob, part in ((axes[0], "T", at_alpha), (axes[1], "alpha", at_t)):
 axes[0].set(xscale="log", ylabel="validation accuracy (%)", xticks=ticks[1:-1], xticklabels=ticks[1:-1])  # fmt: skip
 axes[0].minorticks_off()
 axes[1].legend(loc="center right")
-words = str(sweep.groupby("arm", sort=False)["val_accuracy"].mean().round(2).to_dict())[1:-1]
+means = sweep.groupby("arm", sort=False)["val_accuracy"].mean().items()
+words = "; ".join(f"{arm} {mean:.2f}" for arm, mean in means)
 lab.show(fig, "06_sweep", f"Validation accuracy: {words}.", arms=list(sweep["arm"].unique()))  # fmt: skip
 
 # %% [markdown]
@@ -508,8 +509,8 @@ Markdown(f"""
 #   [chapter 07](07_confusion_matrices.ipynb) tries it.
 # - **One draw, one teacher.** All seeds learn from the same fifth of the images and from the same stored
 #   views of one teacher. No interval speaks of others.
-# - **Few runs for views and bits.** Most cells of that table rest on one seed. The pooled pairs of section 5
-#   share that seed.
+# - **Few runs for views and bits.** A cell of one run in that table has no interval. The pooled pairs of
+#   section 5 share seeds and images, so their interval is a little too narrow.
 #
 # ## Exercises
 #
