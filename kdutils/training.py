@@ -5,9 +5,9 @@ curve. A run's randomness is a function of (seed, epoch), so that a resumed run 
 uninterrupted one would.
 """
 
-import copy
 import hashlib
 import io
+import math
 import os
 import time
 from collections.abc import Callable
@@ -167,48 +167,36 @@ def fit(
     """Train one network by its recipe.
 
     teacher_logits: called with the epoch, returns logits [N, classes] for that epoch's view of the
-    transfer set. checkpoint: a file to save to every few seconds and to resume from. net: a network
-    to start from instead of a fresh one. on_epoch: called with each entry of the curve; on_step:
-    with the number of images of each step. Raises NotFinite, with recipe, epoch and step, as soon
-    as an epoch held a loss that is not finite; ValueError where the recipe needs a teacher and
-    there is none, or where something registered does not fit (`check`); Interrupted when stopped by
-    hand, once the last whole epoch is on disk.
+    transfer set. checkpoint: a file to resume from, saved after the first epoch and then every few
+    seconds. net: a network to start from instead of a fresh one. on_epoch: called with each entry
+    of the curve; on_step: with the number of images of each step. Raises NotFinite, with recipe,
+    epoch and step, after an epoch that held a loss that is not finite; ValueError where a teacher
+    is missing or something registered does not fit (`check`); Interrupted when stopped by hand.
     """
     if recipe.needs_teacher and teacher_logits is None:
         raise ValueError(f"{recipe.id} learns from a teacher, but teacher_logits is None.")
     device = device or pick_device()
     check(recipe, dataset, device)
     run = _Run(recipe, dataset, net or build_net(recipe, dataset), device)
-    whole = None  # the state after the last whole epoch
     if checkpoint and checkpoint.exists():
-        run.resume(whole := _read(checkpoint, device))
-    saved = time.perf_counter()
+        run.resume(_read(checkpoint, device))
+    kept, saved = len(run.curve), -math.inf
     try:
         while len(run.curve) < recipe.epochs:
             run.epoch(teacher_logits, on_step or (lambda images: None))
             if on_epoch:
                 on_epoch(run.curve[-1])
-            if checkpoint and len(run.curve) < recipe.epochs:
-                whole = copy.deepcopy(run.state())
-                if time.perf_counter() - saved > CHECKPOINT_SECONDS:
-                    _write(checkpoint, whole)
-                    saved = time.perf_counter()
+            if checkpoint and time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                _write(checkpoint, run.state())
+                kept, saved = len(run.curve), time.perf_counter()
     except KeyboardInterrupt:
-        if whole:
-            _write(checkpoint, whole)
-        raise Interrupted(_stopped(recipe, whole)) from None
+        raise Interrupted(
+            f"Stopped after epoch {len(run.curve)} of {recipe.epochs} of {recipe.label}; {kept} "
+            "of them are kept: run the cell again to go on."
+        ) from None
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
     return Fitted(run.net, run.curve, run.seconds())
-
-
-def _stopped(recipe: Recipe, whole: dict | None) -> str:
-    if whole is None:
-        return f"Stopped before a whole epoch of {recipe.label}: run the cell again to start it."
-    return (
-        f"Stopped after epoch {len(whole['curve'])} of {recipe.epochs} of {recipe.label}; what is "
-        "done is kept: run the cell again to go on."
-    )
 
 
 class _Run:
@@ -233,7 +221,6 @@ class _Run:
         self.steps = -(-len(self.train) // recipe.batch_size)
         self.optimizer = optimizer_for(recipe, net)
         self.scheduler = scheduler_for(recipe, self.optimizer, self.steps * recipe.epochs)
-        self.layouts_agree = False
         self.curve: list[dict[str, float]] = []
         self.before, self.start = 0.0, time.perf_counter()
 
@@ -256,7 +243,12 @@ class _Run:
         images = views.epoch_view(
             self.train.images, recipe.views, recipe.view_seed, recipe.view(epoch), self.index
         )
-        soft = self._answers(teacher_logits(epoch)) if recipe.needs_teacher else None
+        soft = teacher_logits(epoch).to(self.device) if recipe.needs_teacher else None
+        if soft is not None and len(soft) != len(images):
+            raise ValueError(
+                f"{recipe.id}: the teacher answered for {len(soft)} images, but the transfer set "
+                f"holds {len(images)}. Knowledge and recipe must name the same images."
+            )
         step_losses = torch.zeros(self.steps, device=self.device)  # read once: no sync a step
         self.net.train()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
@@ -268,68 +260,54 @@ class _Run:
                 loss = self.loss(z, t, self.train.labels[batch], recipe)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
-                self._mind_layouts()
+                if epoch == step == 0:
+                    _fuse_where_layouts_agree(self.optimizer)
                 self.optimizer.step()
                 self.scheduler.step()
                 step_losses[step] = loss.detach()
                 on_step(len(batch))
-        _check_finite(recipe, step_losses, epoch)
-        self.curve.append(self._judged(epoch, float(step_losses.mean())))
-
-    def _answers(self, soft: torch.Tensor) -> torch.Tensor:
-        if len(soft) != len(self.train):
-            raise ValueError(
-                f"{self.recipe.id}: the teacher answered for {len(soft)} images, but the transfer "
-                f"set holds {len(self.train)}. Knowledge and recipe must name the same images."
+        wrong = (~torch.isfinite(step_losses)).nonzero()
+        if len(wrong):
+            raise NotFinite(
+                f"{recipe.id}: the loss is {float(step_losses[wrong[0]])} in epoch {epoch + 1}, "
+                f"step {int(wrong[0]) + 1} of {self.steps}. Lower lr (now {recipe.lr}), or use "
+                'precision="float32".'
             )
-        return soft.to(self.device)
-
-    def _mind_layouts(self) -> None:
-        """On the CPU a fused step is wrong, without a word, where a gradient is laid out otherwise.
-
-        Seen in PyTorch 2.14: channels-last weights with contiguous gradients. Looked at once a run.
-        """
-        if not self.layouts_agree:
-            for group in self.optimizer.param_groups:
-                grads = ((p, p.grad) for p in group["params"] if p.grad is not None)
-                group["fused"] = all(_layout(p) == _layout(g) for p, g in grads)
-            self.layouts_agree = True
+        self.curve.append(self._judged(epoch, float(step_losses.mean())))
 
     def _judged(self, epoch: int, train_loss: float) -> dict[str, float]:
         """One entry of the curve."""
-        precision, val, test = self.recipe.precision, self.dataset.val, self.dataset.test
-        z = predict(self.net, self.val_x, self.dataset, precision)
-        labels = val.labels.to(self.device)
+        test = self.dataset.test if self.recipe.watch_test else None
+        z = predict(self.net, self.val_x, self.dataset, self.recipe.precision).cpu()
         entry = {
             "epoch": epoch + 1,
             "train_loss": round(train_loss, 6),
-            "val_errors": metrics.errors(z, labels),
-            "val_nll": round(metrics.nll(z, labels), 6),
+            "val_errors": metrics.errors(z, self.dataset.val.labels),
+            "val_nll": round(metrics.nll(z, self.dataset.val.labels), 6),
             "lr": self.scheduler.get_last_lr()[0],
         }
-        if self.recipe.watch_test:
-            seen = predict(self.net, test.images.to(self.device), self.dataset, precision)
-            entry["test_errors"] = metrics.errors(seen, test.labels.to(self.device))
+        if test is not None:
+            images = test.images.to(self.device)
+            z = predict(self.net, images, self.dataset, self.recipe.precision).cpu()
+            entry["test_errors"] = metrics.errors(z, test.labels)
         return entry
 
 
 _KEPT = ("net", "optimizer", "scheduler")
 
 
-def _layout(values: torch.Tensor) -> list[int]:
-    """The strides that matter: those of dimensions with more than one entry."""
-    return [step for step, size in zip(values.stride(), values.shape, strict=True) if size > 1]
+def _fuse_where_layouts_agree(optimizer: torch.optim.Optimizer) -> None:
+    """On the CPU a fused step is wrong, without a word, where a gradient is laid out otherwise.
 
+    Seen in PyTorch 2.14: channels-last weights with contiguous gradients.
+    """
 
-def _check_finite(recipe: Recipe, step_losses: torch.Tensor, epoch: int) -> None:
-    finite = torch.isfinite(step_losses)
-    if not finite.all():
-        step = int((~finite).nonzero()[0])
-        raise NotFinite(
-            f"{recipe.id}: the loss is {float(step_losses[step])} in epoch {epoch + 1}, step "
-            f"{step + 1} of {len(step_losses)}. Lower lr (now {recipe.lr}), or use "
-            'precision="float32".'
-        )
+    def layout(values: torch.Tensor) -> list[int]:  # strides of dimensions with several entries
+        return [step for step, size in zip(values.stride(), values.shape, strict=True) if size > 1]
+
+    for group in optimizer.param_groups:
+        learned = [p for p in group["params"] if p.grad is not None]
+        group["fused"] = all(layout(p) == layout(p.grad) for p in learned)
 
 
 def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
@@ -344,31 +322,26 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
     few = dataset.train.take(torch.arange(min(8, len(dataset.train)))).to(device)
     x, wanted = data.normalise(few.images, dataset), [len(few), len(dataset.classes)]
     net = build_net(recipe, dataset).to(device).train()
+    trying = f"model = {recipe.model!r}"
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         try:
-            z = forward(net, x, recipe.precision)
+            z = forward(net, x, recipe.precision).detach().requires_grad_()
+            if list(z.shape) != wanted:
+                raise ValueError(f"it gives {list(z.shape)}; it must give logits {wanted}")
+            trying = f"loss = {recipe.loss!r}"
+            t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
+            loss = losses.of(recipe.loss)(z, t, few.labels, recipe)
+            if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
+                came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
+                raise ValueError(f"it gives a {came}; it must give a scalar tensor")
+            if not (loss.requires_grad and torch.isfinite(loss)):
+                raise ValueError(
+                    f"it gives {loss.item()}; it must be finite and depend on the student's "
+                    "logits, its first argument"
+                )
         except Exception as problem:  # whatever a reader's code raises
             given = f"images {list(x.shape)} of {dataset.name}"
-            raise ValueError(f"model = {recipe.model!r} fails on {given}: {problem}") from problem
-        if list(z.shape) != wanted:
-            raise ValueError(
-                f"model = {recipe.model!r} gives {list(z.shape)} for {len(few)} images of "
-                f"{dataset.name}; it must give logits {wanted}, one a class."
-            )
-        z = z.detach().requires_grad_()
-        t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
-        try:
-            loss = losses.of(recipe.loss)(z, t, few.labels, recipe)
-        except Exception as problem:
-            raise ValueError(f"loss = {recipe.loss!r} fails: {problem}") from problem
-    if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
-        came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
-        raise ValueError(f"loss = {recipe.loss!r} gives a {came}; it must give a scalar tensor.")
-    if not (loss.requires_grad and torch.isfinite(loss)):
-        raise ValueError(
-            f"loss = {recipe.loss!r} gives {loss.item()}; it must be finite and depend on the "
-            "student's logits, its first argument."
-        )
+            raise ValueError(f"{trying} fails on {given}: {problem}.") from problem
 
 
 def _write(path: Path, state: dict) -> None:

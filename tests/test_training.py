@@ -68,29 +68,30 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path, monk
     assert resumed.curve == whole.curve and not path.exists()
 
 
-def test_a_run_stopped_by_hand_keeps_its_last_whole_epoch_and_says_so_in_one_line(
+def test_a_run_stopped_by_hand_keeps_whole_epochs_and_says_so_in_one_line(
     tiny, tmp_path, monkeypatch
 ):
     digits, path = data.load("digits"), tmp_path / "run.ckpt"
     with monkeypatch.context() as patch:
         cut_off(patch, 0)
-        with pytest.raises(Interrupted, match="before a whole epoch") as nothing:
+        with pytest.raises(Interrupted, match="after epoch 0 of 4 .*; 0 of them") as nothing:
             fit(tiny, digits, checkpoint=path, device=CPU)
         assert not path.exists()
     with monkeypatch.context() as patch:
-        cut_off(patch, 3)
-        for _ in range(2):  # also where it had been resumed, and did not come to another epoch
-            with pytest.raises(Interrupted, match="after epoch 3 of 4 .*run the cell again") as two:
+        cut_off(patch, 3)  # the first epoch is kept, then one every five seconds
+        for kept in (1, 2):
+            said = f"after epoch 3 of 4 .*; {kept} of them are kept: run the cell again"
+            with pytest.raises(Interrupted, match=said) as two:
                 fit(tiny, digits, checkpoint=path, device=CPU)
     for error in (nothing.value, two.value):
         assert error._render_traceback_() == [str(error)] and "\n" not in str(error)
     epochs = []
     fit(tiny, digits, checkpoint=path, device=CPU, on_epoch=lambda e: epochs.append(e["epoch"]))
-    assert epochs == [4]
+    assert epochs == [3, 4]
 
 
 def test_checkpoints_come_every_five_seconds(tiny, tmp_path, monkeypatch):
-    """A clock of two seconds an epoch: the file appears after the third and the sixth."""
+    """A clock of two seconds an epoch: the file is written after the first, fourth and seventh."""
     clock, path = [0.0], tmp_path / "run.ckpt"
     monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     changed, last = [], [None]
@@ -103,7 +104,7 @@ def test_checkpoints_come_every_five_seconds(tiny, tmp_path, monkeypatch):
         clock[0] += 2
 
     fit(replace(tiny, epochs=8), data.load("digits"), checkpoint=path, device=CPU, on_epoch=after)
-    assert changed == [4, 7]
+    assert changed == [2, 5, 8]
 
 
 def test_a_damaged_checkpoint_is_named_and_never_used(tiny, tmp_path, monkeypatch):
@@ -205,7 +206,11 @@ def test_a_readers_network_and_loss_train_as_written_by_hand(registered, tiny):
 @pytest.mark.parametrize(
     ("net", "loss", "said"),
     [
-        (Eleven, plain, r"model = 'mine' gives \[8, 11\] .* it must give logits \[8, 10\]"),
+        (
+            Eleven,
+            plain,
+            r"model = 'mine' fails on .*gives \[8, 11\]; it must give logits \[8, 10\]",
+        ),
         (Small32, plain, r"model = 'mine' fails on images \[8, 1, 28, 28\] of digits: mat1"),
         (
             Mine,
@@ -215,7 +220,7 @@ def test_a_readers_network_and_loss_train_as_written_by_hand(registered, tiny):
         (Mine, lambda z, t, y, r: 0.5, r"gives a float \[\]; it must give a scalar tensor"),
         (Mine, lambda z, t, y, r: torch.tensor(0.5), r"gives 0.5; .* depend on the student"),
         (Mine, lambda z, t, y, r: z.sum() * torch.inf, r"gives -?inf; it must be finite"),
-        (Mine, lambda z, t: z.sum(), r"loss = 'mine' fails: .*positional arguments"),
+        (Mine, lambda z, t: z.sum(), r"loss = 'mine' fails .*positional arguments"),
         (Mine, lambda z, t, y, r: (z - t).sum(), r"loss = 'mine' fails"),  # there is no teacher
     ],
 )
@@ -230,7 +235,7 @@ def test_what_does_not_fit_is_named_before_training(registered, tiny, store, net
 
 def test_a_students_fault_is_found_before_its_teacher_is_trained(registered, tiny, store):
     models.register("mine", Eleven)
-    with pytest.raises(ValueError, match="model = 'mine' gives"):
+    with pytest.raises(ValueError, match="model = 'mine' fails on images"):
         run(replace(tiny, model="mine", teacher=tiny), store, CPU)
     assert store.get(tiny) is None
 
