@@ -327,7 +327,7 @@ for ax, knob, part in ((axes[0], "T", at_alpha), (axes[1], "alpha", at_t)):
     ax.set(xlabel={"T": "temperature T, at α = 0.9", "alpha": "weight α, at T = 4"}[knob])
 axes[0].set(xscale="log", ylabel="validation accuracy (%)", xticks=ticks[1:-1], xticklabels=ticks[1:-1])  # fmt: skip
 axes[0].minorticks_off()
-axes[1].legend(loc="center right")
+axes[1].legend(loc="lower right", bbox_to_anchor=(1, 1))
 means = sweep.groupby("arm", sort=False)["val_accuracy"].mean().items()
 words = "; ".join(f"{arm} {mean:.2f}" for arm, mean in means)
 lab.show(fig, "06_sweep", f"Validation accuracy: {words}.", arms=list(sweep["arm"].unique()))  # fmt: skip
