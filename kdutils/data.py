@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from . import bayes10, views
 from .registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("mnist", "cifar10", "cifar100", "digits", "bayes10")
+NAMES = ("mnist", "cifar10", "cifar100", "digits", "bayes10", "bayes10-toy")
 PATIENCE = 8  # seconds without an answer after which a download is given up
 BAYES10_IMAGES = {"train": 10_000, "val": 2_000, "test": 5_000}
 REGISTERED = Registry("dataset", NAMES.__contains__, [*NAMES], "data.register(name, load)")
@@ -204,11 +204,14 @@ def _load_digits() -> Dataset:
     )
 
 
-def _load_bayes10() -> Dataset:
-    parts = [
-        Split(*bayes10.sample(n, seed)) for seed, n in enumerate(BAYES10_IMAGES.values(), start=1)
-    ]
-    return Dataset("bayes10", tuple(bayes10.CLASSES), *parts, *_MEAN_AND_STD["bayes10"])
+def _load_bayes10(name: str = "bayes10", images: Mapping[str, int] = BAYES10_IMAGES) -> Dataset:
+    parts = [Split(*bayes10.sample(n, seed)) for seed, n in enumerate(images.values(), start=1)]
+    return Dataset(name, tuple(bayes10.CLASSES), *parts, *_MEAN_AND_STD["bayes10"])
+
+
+def _load_toy() -> Dataset:
+    """The first images of bayes10's splits, which `smoke` takes for CIFAR-10: quick to judge on."""
+    return _load_bayes10("bayes10-toy", {"train": 1_000, "val": 300, "test": 1_000})
 
 
 def from_arrays(
@@ -279,7 +282,7 @@ def load(name: str) -> Dataset:
 @lru_cache(maxsize=4)
 def _loaded(name: str, load: Callable[[], Dataset] | None) -> Dataset:
     if load is None:
-        embedded = {"digits": _load_digits, "bayes10": _load_bayes10}
+        embedded = {"digits": _load_digits, "bayes10": _load_bayes10, "bayes10-toy": _load_toy}
         return embedded[name]() if name in embedded else _load_torchvision(name)
     dataset = load()
     if not isinstance(dataset, Dataset):

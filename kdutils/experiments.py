@@ -47,7 +47,7 @@ class Profile:
 
 
 _REAL = {name: name for name in ("mnist", "cifar10", "cifar100", "bayes10", "digits")}
-_TOY = {"mnist": "digits", "cifar10": "bayes10", "bayes10": "bayes10", "digits": "digits"}
+_TOY = {"mnist": "digits", "cifar10": "bayes10-toy", "bayes10": "bayes10", "digits": "digits"}
 PROFILES = {
     profile.name: profile
     for profile in (

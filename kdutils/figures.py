@@ -201,7 +201,7 @@ def count(
     """
     counts = sorted(set(n)) or [0]
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    kind = "; bars: 95 % intervals" if bars and counts[-1] > 1 else ""
+    kind = "; bars: 95 % intervals" if bars and counts[-1] >= metrics.ENOUGH else ""
     where = f"{dataset}, profile {profile}" if profile else dataset
     note = f"{where}; n = {many} {unit}{kind}"
     fig.supxlabel(note, fontsize=9, color="#444444", x=0.99, ha="right")

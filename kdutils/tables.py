@@ -183,7 +183,7 @@ def digits_of(metric: str) -> int:
     """Decimal places that a metric is shown with."""
     if "errors" in metric:
         return 1
-    return 2 if "accuracy" in metric or metric in ("test_ece", "test_agreement") else 4
+    return 2 if any(word in metric for word in ("accuracy", "ece", "agreement")) else 4
 
 
 def cell(runs: pd.DataFrame, arm: str, metric: str) -> str:
