@@ -6,10 +6,11 @@ In: fields. Out: a checked `Recipe` with an id. What a chapter runs stands in it
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, Literal, Union
+from typing import Literal, Union, get_args, get_origin
 
 from . import data, losses, models, views
 from .registry import UNKNOWN
@@ -17,81 +18,38 @@ from .registry import UNKNOWN
 MAX_SEED, MAX_STREAM = 9_999, 97
 STORED_VIEWS_SEED = 990_000  # above every seed + 10,000 * stream
 Teacher = Union["Recipe", tuple["Recipe", ...], Literal["posterior"], None]
-Allowed = tuple[str, Callable[[Any], bool]]  # which values a field may have: in words, and a test
 
-
-def _choice(*allowed: object) -> Allowed:
-    return f"one of {list(allowed)}", allowed.__contains__
-
-
-def _whole(least: int, most: float = math.inf) -> Allowed:
-    def holds(value: object) -> bool:
-        return (
-            isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
-        )
-
-    return (
-        f"a whole number, {f'at least {least}' if most == math.inf else f'{least} to {most}'}",
-        holds,
-    )
-
-
-def _or_none(allowed: Allowed) -> Allowed:
-    return f"None or {allowed[0]}", lambda value: value is None or allowed[1](value)
-
-
-def _number(words: str, holds: Callable[[float], bool]) -> Allowed:
-    return (
-        f"a finite number {words}",
-        lambda v: isinstance(v, Real) and math.isfinite(v) and holds(v),
-    )
-
-
-_ALLOWED = {
-    "train_on": _choice("train", "all"),
-    "views": _choice(*views.KINDS),
-    "optimizer": _choice("sgd", "nesterov", "adam", "adamw"),
-    "schedule": _choice("constant", "one-cycle", "cosine"),
-    "teacher_order": _choice("matched", "permuted", "reshuffled", "within-class"),
-    "bits": _choice(16, 8),
-    "watch_test": _choice(False, True),
-    "precision": _choice("float32", "bfloat16"),
-    "epochs": _whole(1),
-    "batch_size": _whole(1),
-    "seed": _whole(0, MAX_SEED),
-    "view_stream": _whole(0, MAX_STREAM),
-    "n_views": _whole(0),
-    "n_train": _or_none(_whole(1)),
-    "n_labels": _or_none(_whole(1)),
-    "lr": _number("above 0", lambda v: v > 0),
-    "soft_scale": _number("above 0", lambda v: v > 0),
-    "weight_decay": _number("of at least 0", lambda v: v >= 0),
-    "momentum": _number("of at least 0 and below 1", lambda v: 0 <= v < 1),
-    "label_smoothing": _number("of at least 0 and below 1", lambda v: 0 <= v < 1),
-}
+_RANGES = (  # fields, their type, a test of the value, and the test in words
+    ("epochs batch_size", Integral, lambda v: v > 0, "a whole number above 0"),
+    ("n_train n_labels", Integral | None, lambda v: v is None or v > 0, "None or whole, above 0"),
+    ("n_views", Integral, lambda v: v >= 0, "a whole number, at least 0"),
+    ("seed", Integral, lambda v: 0 <= v <= MAX_SEED, f"a whole number, 0 to {MAX_SEED}"),
+    ("view_stream", Integral, lambda v: 0 <= v <= MAX_STREAM, f"whole, 0 to {MAX_STREAM}"),
+    ("lr temperature soft_scale", Real, lambda v: 0 < v < math.inf, "a finite number above 0"),
+    ("weight_decay", Real, lambda v: 0 <= v < math.inf, "a finite number of at least 0"),
+    ("momentum label_smoothing", Real, lambda v: 0 <= v < 1, "a number in [0, 1)"),
+    ("alpha", Real, lambda v: 0 <= v <= 1, "a number in [0, 1]"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run.
 
-    dataset: a name that `data.load` knows. model, dropout: as `models.build` takes them. train_on:
-    "train" (validation images held out) or "all". n_train: only the first so many images.
-    without_classes: classes whose images are left out. views: a kind from `views.KINDS`, drawn anew
-    every epoch. view_stream: students of one seed share a stream; teachers have another, so that a
-    teacher speaks about views it was not fitted to. schedule: "constant", "one-cycle", "cosine".
-    teacher: a recipe, a tuple of them (fixed at every seed; logits averaged), "posterior" (the
-    exact p(y|x) of bayes10), or None for hard labels. temperature, alpha, soft_scale: as
-    `losses.kd_loss` takes them; alpha = 1 uses no label. teacher_order: whose answers an image
-    gets: its own ("matched"); another image's, the same in every epoch ("permuted") or a new one
-    in each ("reshuffled"); those of another image of its class, a new one in each epoch
-    ("within-class"). n_views: 0 for a new view every epoch; V for V views used in turn, the same
-    ones at every seed, so that what a teacher says about them is stored once, in `bits` bits (16
-    or 8). n_labels: only the first so many images have a label, the others the teacher's answer
-    alone. watch_test: look at the test images after every epoch, which an honest run never does.
-    loss: a name that `losses.of` knows. registered: (field, name, hash of the source) of each name
-    that a reader registered, found by itself. Raises ValueError, naming the field, its value and
-    what is allowed.
+    dataset, loss: names for `data.load` and `losses.of`. model, dropout: as `models.build` takes
+    them. train_on: "all" trains on the validation images too. n_train: only the first so many
+    images. without_classes: classes left out. views: a kind from `views.KINDS`, drawn anew every
+    epoch. view_stream: students of one seed share a stream; teachers have another, so that a
+    teacher speaks about views it was not fitted to. teacher: a recipe, a tuple of them (fixed at
+    every seed; logits averaged), "posterior" (the exact p(y|x) of bayes10), or None for hard
+    labels. teacher_order: whose answers an image gets: its own ("matched"); another image's, the
+    same in every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own
+    class ("within-class"). temperature, alpha, soft_scale: as `losses.kd_loss` takes them. n_views:
+    0 for a new view every epoch; V for V views in turn, the same at every seed, so that what a
+    teacher says about them is stored once, in `bits` bits. n_labels: only the first so many images
+    have a label. watch_test: look at the test images after every epoch, which an honest run never
+    does. registered: (field, name, hash of the source) of each name that a reader registered, found
+    by itself. Raises ValueError, naming the field, its value and what is allowed.
     """
 
     dataset: str
@@ -101,65 +59,73 @@ class Recipe:
     lr: float
     seed: int = 0
     dropout: tuple[float, float] = (0.0, 0.0)
-    train_on: str = "train"
+    train_on: Literal["train", "all"] = "train"
     n_train: int | None = None
     without_classes: tuple[int, ...] = ()
     views: str = "none"
     view_stream: int = 0
-    optimizer: str = "adamw"
+    optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "adamw"
     momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: str = "one-cycle"
+    schedule: Literal["constant", "one-cycle", "cosine"] = "one-cycle"
     label_smoothing: float = 0.0
     teacher: Teacher = None
-    teacher_order: str = "matched"
+    teacher_order: Literal["matched", "permuted", "reshuffled", "within-class"] = "matched"
     temperature: float = 1.0
     alpha: float = 1.0
     soft_scale: float = 1.0
-    precision: str = "bfloat16"
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
     n_views: int = 0
-    bits: int = 16
+    bits: Literal[16, 8] = 16
     n_labels: int | None = None
-    watch_test: bool = False
+    watch_test: Literal[False, True] = False
     loss: str = "kd"
     registered: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        for name, (words, holds) in _ALLOWED.items():
-            if not holds(getattr(self, name)):
-                raise self._wrong(name, words)
-        losses.check_temperature(self.temperature)
-        losses.check_alpha(self.alpha)
+        for name, allowed in self._problems():
+            raise ValueError(f"{name} = {getattr(self, name)!r} must be {allowed}.")
+        views.get(self.views)
         object.__setattr__(self, "registered", tuple(self._sources()))
-        if isinstance(self.teacher, str) and self.teacher != "posterior":
-            raise self._wrong("teacher", "None, a Recipe, a tuple of them, or 'posterior'")
-        if self.teacher == "posterior" and self.dataset != "bayes10":
-            raise self._wrong("teacher", "a recipe: only bayes10 has a known posterior")
-        if self.n_labels is not None and self.teacher is None:
-            raise self._wrong("n_labels", "None where there is no teacher: use n_train")
-        if self.n_views and self.teacher == "posterior":
-            raise self._wrong("n_views", "0 where the posterior teaches: it is not stored")
-        if self.teacher is not None and self.label_smoothing:
-            raise self._wrong("label_smoothing", "0 where there is a teacher")
-        if self.teacher is None and self.loss == "pseudo-labels":
-            raise self._wrong("loss", "another one where there is no teacher to guess the labels")
 
-    def _wrong(self, name: str, allowed: str) -> ValueError:
-        return ValueError(f"{name} = {getattr(self, name)!r} must be {allowed}.")
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        """Each field whose value cannot stand, and what it must be."""
+        for f in fields(self):
+            if get_origin(f.type) is Literal and getattr(self, f.name) not in get_args(f.type):
+                yield f.name, f"one of {list(get_args(f.type))}"
+        for names, kind, holds, words in _RANGES:
+            for name in names.split():
+                value = getattr(self, name)
+                if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
+                    yield name, words
+        exact = self.teacher == "posterior"
+        if not (self.teacher is None or exact or self.teachers):
+            yield "teacher", "None, a Recipe, a tuple of them, or 'posterior'"
+        if exact and self.dataset != "bayes10":
+            yield "teacher", "a recipe: only bayes10 has a known posterior"
+        if exact and self.n_views:
+            yield "n_views", "0 where the posterior teaches: it is not stored"
+        if self.teacher is None and self.n_labels is not None:
+            yield "n_labels", "None where there is no teacher: use n_train"
+        if self.teacher is None and self.loss == "pseudo-labels":
+            yield "loss", "another one where there is no teacher to guess the labels"
+        if self.teacher is not None and self.label_smoothing:
+            yield "label_smoothing", "0 where there is a teacher"
 
     def _sources(self) -> Iterator[tuple[str, str, str]]:
         """What `registered` holds. A saved hash stands for a name that this process lacks."""
         saved = {(field, name): source for field, name, source in self.registered}
-        for field, known, check in (
-            ("dataset", data.REGISTERED, data.check),
-            ("model", models.REGISTERED, lambda name: models.check(name, self.dropout)),
-            ("loss", losses.REGISTERED, losses.of),
+        for names, check in (
+            (data.REGISTERED, data.check),
+            (models.REGISTERED, partial(models.check, dropout=self.dropout)),
+            (losses.REGISTERED, losses.of),
         ):
-            name = getattr(self, field)
-            if name in known or (field, name) not in saved:
+            name = getattr(self, names.field)
+            source = names.source(name) if name in names else saved.get((names.field, name))
+            if name in names or not source:
                 check(name)
-            if source := known.source(name) if name in known else saved.get((field, name)):
-                yield field, name, source
+            if source:
+                yield names.field, name, source
 
     @property
     def recognisable(self) -> bool:
@@ -192,16 +158,22 @@ class Recipe:
 
         A field that is added later, with a default, leaves all older ids as they are.
         """
-        return {
-            f.name: _as_json(getattr(self, f.name))
-            for f in fields(self)
-            if f.name == "seed" or getattr(self, f.name) != f.default
-        }
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        for f in fields(self):
+            if f.name != "seed" and own[f.name] == f.default:
+                del own[f.name]
+        return json.loads(json.dumps(own, default=Recipe.as_dict))
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Recipe":
         """The recipe that `as_dict` wrote, also where a name is not registered in this process."""
-        return cls(**{name: _from_json(value) for name, value in saved.items()})
+
+        def frozen(value: object) -> object:
+            if isinstance(value, dict):
+                return cls.from_dict(value)
+            return tuple(map(frozen, value)) if isinstance(value, list) else value
+
+        return cls(**{name: frozen(value) for name, value in saved.items()})
 
     @property
     def label(self) -> str:
@@ -223,19 +195,6 @@ class Recipe:
 
     def with_seed(self, seed: int) -> "Recipe":
         """The same recipe at another seed; a single teacher takes the seed too, an ensemble not."""
-        teacher = self.teacher
-        if isinstance(teacher, Recipe):
-            teacher = teacher.with_seed(seed)
+        single = isinstance(self.teacher, Recipe)
+        teacher = self.teacher.with_seed(seed) if single else self.teacher
         return replace(self, seed=seed, teacher=teacher)
-
-
-def _as_json(value: object) -> object:
-    if isinstance(value, Recipe):
-        return value.as_dict()
-    return [_as_json(one) for one in value] if isinstance(value, tuple) else value
-
-
-def _from_json(value: object) -> object:
-    if isinstance(value, dict):
-        return Recipe.from_dict(value)
-    return tuple(map(_from_json, value)) if isinstance(value, list) else value

@@ -40,9 +40,9 @@ def test_a_wrong_field_is_named_with_its_value(field, value):
     [
         ({"weight_decay": -0.1}, "weight_decay = -0.1 must be a finite number of at least 0."),
         ({"lr": 0}, "lr = 0 must be a finite number above 0."),
-        ({"momentum": 1}, "momentum = 1 must be a finite number of at least 0 and below 1."),
+        ({"momentum": 1}, "momentum = 1 must be a number in [0, 1)."),
         ({"seed": 10_000}, "seed = 10000 must be a whole number, 0 to 9999."),
-        ({"n_train": 0}, "n_train = 0 must be None or a whole number, at least 1."),
+        ({"n_train": 0}, "n_train = 0 must be None or whole, above 0."),
         ({"bits": 4}, "bits = 4 must be one of [16, 8]."),
     ],
 )

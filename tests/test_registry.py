@@ -31,9 +31,8 @@ def test_what_is_registered_is_returned_and_found(registry):
 
     assert registry.register("mine", thing) is thing
     assert registry.get("mine") is thing and "mine" in registry and "yours" not in registry
-    with pytest.raises(
-        ValueError, match=r"'yours' is not registered here: \['mine'\].*\['cnn5'\].*call register"
-    ):
+    there = r"'yours' is not registered here: \['mine'\].*\['cnn5'\].*call register"
+    with pytest.raises(ValueError, match=there):
         registry.get("yours")
 
 
