@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from statistics import median
 
 import torch
@@ -37,8 +37,6 @@ from .training import (
 IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100} | {
     "bayes10": data.BAYES10_IMAGES["train"]
 }
-
-
 SHOWN_SECONDS = 0.2  # between two states of the bar
 
 
@@ -60,14 +58,13 @@ def run(
     device: torch.device | None = None,
     again: bool = False,
     wait: float = -1,
-    on_epoch: Callable[[dict], None] | None = None,
-    on_step: Callable[[int], None] | None = None,
+    **hooks: Callable,
 ) -> Record:
     """The record of a recipe: from the store, or from training it (and first its teachers).
 
     A loss that is not finite gives a record without metrics whose `failure` says where. `again`
     trains even if there is a record. `wait`: seconds to wait while another process trains the same
-    recipe (-1: as long as it takes); then filelock.Timeout. on_epoch, on_step: as `fit` has them.
+    recipe (-1: as long as it takes); then filelock.Timeout. hooks: on_epoch, on_step of `fit`.
     """
     store = store or Store()
     if not again and (record := store.get(recipe)):
@@ -75,32 +72,27 @@ def run(
     with store.lock(recipe, wait):
         if not again and (record := store.get(recipe)):
             return record  # another process trained it meanwhile
-        return _train(recipe, store, device or pick_device(), on_epoch, on_step)
+        return _train(recipe, store, device or pick_device(), hooks)
 
 
 def trained(
     recipe: Recipe,
     store: Store | None = None,
     device: torch.device | None = None,
-    on_epoch: Callable[[dict], None] | None = None,
-    on_step: Callable[[int], None] | None = None,
+    **hooks: Callable,
 ) -> nn.Module:
     """The network that a recipe leads to, in evaluation mode: loaded, or trained where it is not.
 
     A committed record has no weights with it, so a teacher may have to be trained again although
-    its record exists. on_epoch, on_step: as `fit` has them. Raises ValueError where its training
-    failed.
+    its record exists. Raises ValueError where its training failed. hooks: as `run` has them.
     """
     store, device = store or Store(), device or pick_device()
-    weights = store.weights(recipe)
-    if weights is None:
+    if (weights := store.weights(recipe)) is None:
         with store.lock(recipe):
-            weights = store.weights(recipe)  # another process may have trained it meanwhile
-            if weights is None:
-                failure = _train(recipe, store, device, on_epoch, on_step).failure
-                if failure:
+            if store.weights(recipe) is None:  # nor has another process trained it meanwhile
+                if failure := _train(recipe, store, device, hooks).failure:
                     raise ValueError(f"{recipe.id} has no network to load: {failure}")
-                weights = store.weights(recipe)
+            weights = store.weights(recipe)
     net = build_net(recipe, data.load(recipe.dataset))
     net.load_state_dict(weights)
     return net.eval().to(device)
@@ -109,83 +101,50 @@ def trained(
 def knowledge_of(
     recipe: Recipe, store: Store | None = None, device: torch.device | None = None
 ) -> Knowledge | None:
-    """What a student learns from: None without a teacher, else the posterior or stored knowledge.
+    """What a student learns from, or None without a teacher.
 
     Teachers that have something to be asked are loaded, or trained.
     """
     if not recipe.needs_teacher:
         return None
-    dataset = data.load(recipe.dataset)
     store, device = store or Store(), device or pick_device()
-    known = Knowledge(recipe, dataset, store, device=device)
+    known = Knowledge(recipe, data.load(recipe.dataset), store, device=device)
     if not known.complete:
         known.nets = [trained(teacher, store, device) for teacher in recipe.teachers]
     return known
 
 
-def _train(
-    recipe: Recipe, store: Store, device: torch.device, on_epoch=None, on_step=None
-) -> Record:
+def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> Record:
     """Train, measure and record; the recipe's lock is held."""
-    try:
-        dataset = data.load(recipe.dataset)
-        check(recipe, dataset, device)  # also before its teachers are trained
-        known = knowledge_of(recipe, store, device)
-        result, tensors = _result(recipe, dataset, known, store, device, on_epoch, on_step)
-    except Interrupted:
-        raise
-    except KeyboardInterrupt:
-        text = f"Stopped outside the epochs of {recipe.label}: run the cell again to go on."
-        raise Interrupted(text) from None
-    record = Record(
-        recipe=recipe,
-        **result,
-        device=device_name(device),
-        threads=torch.get_num_threads(),
-        parameters=models.count_parameters(build_net(recipe, dataset)),
-        recorded=datetime.date.today().isoformat(),
-        versions={
-            "kdutils": __version__,
-            "torch": torch.__version__.split("+")[0],
-            "python": platform.python_version(),
-        },
-        note=_note(recipe),
-    )
-    store.put(record, *tensors)
-    return record
-
-
-def _result(recipe, dataset, known, store, device, on_epoch, on_step) -> tuple[dict, tuple]:
-    """What training gave: fields of a record, then logits and weights; none where it failed."""
+    dataset = data.load(recipe.dataset)
+    check(recipe, dataset, device)  # before its teachers are trained
+    known = knowledge_of(recipe, store, device)
     checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
+    curve, measured, seconds, failure, tensors = [], {}, 0.0, None, ()
     try:
-        lesson = known and known.lesson
-        fitted = fit(recipe, dataset, lesson, checkpoint, device, None, on_epoch, on_step)
+        fitted = fit(recipe, dataset, known and known.lesson, checkpoint, device, **hooks)
     except NotFinite as problem:
-        return {"curve": [], "metrics": {}, "seconds": 0.0, "failure": str(problem)}, ()
+        failure = str(problem)
     except torch.cuda.OutOfMemoryError as problem:
         raise OutOfMemory(
             f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
             f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
         ) from problem
-    splits = {"val": dataset.val, "test": dataset.test}
-    # measured from what is stored, so that stored logits give the same numbers again
-    logits = {
-        name: predict(fitted.net, split.images.to(device), dataset).cpu().half().float()
-        for name, split in splits.items()
-    }
-    labels = {name: split.labels for name, split in splits.items()}
-    teacher = known.on_test() if known else None
-    measured = metrics.measure(logits, labels, teacher, recipe.without_classes)
-    measured |= metrics.by_epoch(fitted.curve, len(dataset.test))
-    result = {"curve": fitted.curve, "metrics": measured, "seconds": round(fitted.seconds, 2)}
-    return result, (logits, fitted.net.state_dict())
-
-
-def _note(recipe: Recipe) -> str | None:
-    """What a reader of the record has to know: views used in turn, parts without a source."""
+    else:
+        curve, seconds = fitted.curve, round(fitted.seconds, 2)
+        splits = {"val": dataset.val, "test": dataset.test}
+        # measured from what is stored, so that stored logits give the same numbers again
+        logits = {
+            name: predict(fitted.net, split.images.to(device), dataset).cpu().half().float()
+            for name, split in splits.items()
+        }
+        labels = {name: split.labels for name, split in splits.items()}
+        teacher = known and known.on_test()
+        measured = metrics.measure(logits, labels, teacher, recipe.without_classes)
+        measured |= metrics.by_epoch(curve, len(dataset.test))
+        tensors = logits, fitted.net.state_dict()
     notes = []
-    if recipe.n_views and recipe.n_views < recipe.epochs:
+    if 0 < recipe.n_views < recipe.epochs:
         notes.append(
             f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view "
             f"was seen {recipe.epochs // recipe.n_views} times or once more."
@@ -195,35 +154,51 @@ def _note(recipe: Recipe) -> str | None:
             "Something registered in this recipe was typed at a prompt, where its source cannot be "
             "found: no other process will recognise it."
         )
-    return " ".join(notes) or None
+    record = Record(
+        recipe=recipe,
+        curve=curve,
+        metrics=measured,
+        seconds=seconds,
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+        parameters=models.count_parameters(build_net(recipe, dataset)),
+        recorded=datetime.date.today().isoformat(),
+        versions={
+            "kdutils": __version__,
+            "torch": torch.__version__.split("+")[0],
+            "python": platform.python_version(),
+        },
+        failure=failure,
+        note=" ".join(notes) or None,
+    )
+    store.put(record, *tensors)
+    return record
 
 
-def rates(store: Store, device: torch.device) -> dict[str, float]:
+def _work(recipe: Recipe) -> int:
+    """Images that a run sees in all its epochs; of a data set of your own, a guess."""
+    return recipe.epochs * (recipe.n_train or IMAGES.get(recipe.dataset, 10_000))
+
+
+def rates(store: Store) -> dict[str, float]:
     """Seconds that an image takes in an epoch, a network: the median of its records.
 
     Where this device has records of a network, those of other devices do not count.
     """
-    here, seen = device_name(device), {}
+    here, seen = device_name(pick_device()), {}
     for record in store.all():
-        images = record.recipe.n_train or IMAGES.get(record.recipe.dataset)
-        if record.seconds and images:
+        if record.seconds:
             places = seen.setdefault(record.recipe.model, {True: [], False: []})
-            places[record.device == here].append(record.seconds / record.recipe.epochs / images)
+            places[record.device == here].append(record.seconds / _work(record.recipe))
     return {model: median(places[True] or places[False]) for model, places in seen.items()}
-
-
-def _work(recipe: Recipe) -> int:
-    """Images that a run sees in all its epochs."""
-    images = recipe.n_train or IMAGES.get(recipe.dataset)
-    return recipe.epochs * (images or len(data.load(recipe.dataset).train))
 
 
 def costs(recipes: Iterable[Recipe], known: dict[str, float] | None = None) -> dict[Recipe, float]:
     """About how many seconds each run takes; a network that no run is recorded of, as the median.
 
-    known: the `rates` of a store, or None to read them.
+    known: the `rates` of a store, by default of the usual one.
     """
-    known = rates(Store(), pick_device()) if known is None else known
+    known = rates(Store()) if known is None else known
     typical = median(known.values()) if known else 1.0
     return {recipe: known.get(recipe.model, typical) * _work(recipe) for recipe in recipes}
 
@@ -237,44 +212,6 @@ def estimate(recipes: Sequence[Recipe], known: dict[str, float]) -> str:
     text = f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(1, seconds):.0f} s"
     new = len(recipes) - len(old)
     return f"{text}, and {new} of networks that no run is recorded of" if new else text
-
-
-class _Bar:
-    """One line for all runs of a batch: which run, which epoch, and the time that is left."""
-
-    def __init__(self, plan: Sequence[Recipe], known: dict[str, float], quiet: bool):
-        self.work = costs(plan, known)
-        seen = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
-        off = quiet or not seen or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
-        self.line = tqdm(
-            total=sum(self.work.values()), leave=False, disable=off, miniters=0, smoothing=0,
-            mininterval=SHOWN_SECONDS,
-            bar_format="{percentage:3.0f}% |{bar:12}| {desc}{remaining} left",
-        )  # fmt: skip
-        self.done, self.number = 0.0, 0
-
-    def start(self, recipe: Recipe) -> dict[str, Callable]:
-        """A run begins: what `fit` calls while it lasts."""
-        self.number += 1
-        share, end = self.work[recipe] / _work(recipe), self.done + self.work[recipe]
-
-        def show(epoch: int) -> None:
-            at = f"run {self.number} of {len(self.work)} · {recipe.label}"
-            self.line.set_description_str(f"{at} · epoch {epoch}/{recipe.epochs} · ")
-
-        show(1)
-        return {
-            "on_epoch": lambda entry: show(min(entry["epoch"] + 1, recipe.epochs)),
-            "on_step": lambda images: self._move(min(self.line.n + share * images, end)),
-        }
-
-    def end(self, recipe: Recipe) -> None:
-        """A run is done, also one that was resumed, or trained by another process."""
-        self.done += self.work[recipe]
-        self._move(self.done)
-
-    def _move(self, place: float) -> None:
-        self.line.update(min(place, self.line.total) - self.line.n)
 
 
 def run_all(
@@ -298,43 +235,36 @@ def run_all(
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes = {minutes!r} must be above 0, or None for no limit.")
     store = store or Store()
-    wanted = [
-        [recipe] if seeds is None else [recipe.with_seed(seed) for seed in seeds]
-        for recipe in recipes
-    ]
+    wanted = [[recipe] if seeds is None else [*map(recipe.with_seed, seeds)] for recipe in recipes]
     missing = list(dict.fromkeys(r for row in wanted for r in row if store.get(r) is None))
     if missing:
         for recipe in missing:
             check(recipe, data.load(recipe.dataset), pick_device())
-        plan, known = _with_teachers(missing, store), rates(store, pick_device())
+        plan, known = _with_teachers(missing, store), rates(store)
         if not quiet:
-            print(_cost(missing, plan, sum(map(len, wanted)), known, jobs), flush=True)
+            extra = len(plan) - len(missing)
+            more = f", and {extra} of their teachers must be trained" if extra else ""
+            count = f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store{more}"
+            at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
+            print(f"{count}: {estimate(plan, known)}{at_once}.", flush=True)
         until = time.time() + 60 * minutes if minutes else float("inf")
-        bar = _Bar(plan, known, quiet)
-        try:
-            if jobs == 1:
-                for recipe in plan:
-                    if time.time() < until:
-                        _obtain(recipe, store, **bar.start(recipe))
-                        bar.end(recipe)
-            else:
-                _obtain_together(plan, store, jobs, until, prepare, bar, quiet)
-        finally:
-            bar.line.close()
+        cost = costs(plan, known)
+        with _bar(sum(cost.values()), quiet) as bar:
+            try:
+                if jobs == 1:
+                    _in_turn(cost, store, until, bar)
+                else:
+                    _at_once(cost, store, until, bar, jobs, prepare, quiet)
+            except Interrupted:
+                raise
+            except KeyboardInterrupt:
+                text = "Stopped; what is done is kept: run the cell again to go on."
+                raise Interrupted(text) from None
     found = [[store.get(recipe) for recipe in row] for row in wanted]
     left = sum(record is None for row in found for record in row)
     if left and not quiet:
         print(f"Stopped after {minutes:g} min: {left} runs are missing. Run it again to go on.")
     return [[record for record in row if record is not None] for row in found]
-
-
-def _cost(missing: list, plan: list, total: int, known: dict[str, float], jobs: int) -> str:
-    """What a batch will train and about how long that takes: one line."""
-    extra = len(plan) - len(missing)
-    more = f", and {extra} of their teachers must be trained" if extra else ""
-    at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
-    count = f"{len(missing)} of {total} runs are not in the store{more}"
-    return f"{count}: {estimate(plan, known)}{at_once}."
 
 
 def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
@@ -348,42 +278,65 @@ def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
     return list(plan)
 
 
-def _obtain(recipe: Recipe, store: Store, **hooks) -> Record:
+def _bar(total: float, quiet: bool) -> tqdm:
+    """One line for all runs, in seconds that they are thought to take; gone at the end."""
+    seen = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+    off = quiet or not seen or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+    form = "{percentage:3.0f}% |{bar:12}| {desc}{remaining} left"
+    timing = {"miniters": 0, "smoothing": 0, "mininterval": SHOWN_SECONDS}
+    return tqdm(total=total, leave=False, disable=off, bar_format=form, **timing)
+
+
+def _in_turn(cost: dict[Recipe, float], store: Store, until: float, bar: tqdm) -> None:
+    """Train one run after the other, in this process."""
+    for number, recipe in enumerate(cost, 1):
+        if time.time() > until:
+            return
+        at, end = f"run {number} of {len(cost)} · {recipe.label}", sum([*cost.values()][:number])
+        share = cost[recipe] / _work(recipe)
+
+        def show(entry: dict, at: str = at, epochs: int = recipe.epochs) -> None:
+            epoch = min(entry["epoch"] + 1, epochs)
+            bar.set_description_str(f"{at} · epoch {epoch}/{epochs} · ")
+
+        def move(images: int, share: float = share, end: float = end) -> None:
+            bar.update(min(share * images, end - bar.n))
+
+        show({"epoch": 0})
+        _obtain(recipe, store, on_epoch=show, on_step=move)
+        bar.update(end - bar.n)  # also where it was resumed, or trained by another process
+
+
+def _obtain(recipe: Recipe, store: Store, **hooks: Callable) -> Record:
     """The record of a recipe and, where only its network is missing, the network too."""
     if store.get(recipe) is not None:
         trained(recipe, store, **hooks)
     return run(recipe, store, **hooks)
 
 
-def _obtain_together(plan, store: Store, jobs: int, until: float, prepare, bar: _Bar, quiet: bool):
-    """Train in several processes: first those that have no teacher, then their students.
-
-    The locks of the store keep other processes off the same run. Resumable: what is done is in the
-    store, what was under way has its checkpoint.
-    """
-    waves: dict[int, list[Recipe]] = {}
-    for recipe in plan:
-        waves.setdefault(_generation(recipe), []).append(recipe)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+def _at_once(cost, store: Store, until: float, bar: tqdm, jobs: int, prepare, quiet: bool) -> None:
+    """Train in several processes, teachers first; who needs one under way waits for its lock."""
+    others, threads, done = active_children(), max(1, (os.cpu_count() or 1) // jobs), 0
     # a fresh interpreter each: a forked one would inherit this one's threads and its GPU
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads, prepare))
     try:
-        for _, wave in sorted(waves.items()):
-            futures = {pool.submit(_work_on, recipe, store, until): recipe for recipe in wave}
-            for future in as_completed(futures):
-                if record := future.result():
-                    bar.start(futures[future])
-                    bar.end(futures[future])
-                    score = record.metrics.get("val_accuracy")
-                    said = record.failure or f"{score:.2f} % on validation"
-                    text = f"{bar.number}/{len(plan)} {record.id}: {said}, {record.seconds:.0f} s"
-                    if not quiet:
-                        tqdm.write(text)
+        order = sorted(cost, key=_generation)
+        futures = {pool.submit(_work_on, recipe, store, until): recipe for recipe in order}
+        for future in as_completed(futures):
+            if (record := future.result()) is None:
+                continue
+            done += 1
+            bar.set_description_str(f"{done} of {len(cost)} runs done · ")
+            bar.update(cost[record.recipe])
+            score = record.metrics.get("val_accuracy")
+            said = record.failure or f"{score:.2f} % on validation"
+            if not quiet:
+                tqdm.write(f"{done}/{len(cost)} {record.id}: {said}, {record.seconds:.0f} s")
     except KeyboardInterrupt:
-        raise Interrupted(
-            f"Stopped after {bar.number} of {len(plan)} runs; what is done is kept: run the cell "
-            "again to go on."
-        ) from None
+        for worker in active_children():
+            if worker not in others:
+                worker.terminate()  # its checkpoint is a few seconds old
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -395,7 +348,7 @@ def _generation(recipe: Recipe) -> int:
 
 def _start_worker(threads: int, prepare: Callable[[], None] | None) -> None:
     os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an idle worker ends in silence
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides
     torch.set_num_threads(threads)
     if prepare:
         prepare()
@@ -405,23 +358,14 @@ def _work_on(recipe: Recipe, store: Store, until: float) -> Record | None:
     """One run in a worker; None where its time is over."""
     if time.time() > until:
         return None
-    for part in (recipe, *recipe.teachers):
-        _check_known(part)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return _obtain(recipe, store)
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _check_known(recipe: Recipe) -> None:
-    """ValueError where a worker lacks what was registered in the process that asks."""
     places = {"dataset": data, "model": models, "loss": losses}
-    for field, name, source in recipe.registered:
-        here = places[field].REGISTERED
-        if name not in here or here.source(name) != source:
-            raise ValueError(
-                f"{field} = {name!r} is registered in your process, but not in the workers of "
-                "jobs > 1. Use jobs = 1, or hand run_all a function of a module that registers it: "
-                "prepare=..."
-            )
+    for part in (recipe, *recipe.teachers):
+        for field, name, source in part.registered:
+            here = places[field].REGISTERED
+            if name not in here or here.source(name) != source:
+                raise ValueError(
+                    f"{field} = {name!r} is registered in your process, but not in the workers of "
+                    "jobs > 1. Use jobs = 1, or hand run_all a function of a module that registers "
+                    "it: prepare=..."
+                )
+    return _obtain(recipe, store)

@@ -38,7 +38,7 @@ def test_the_time_of_a_batch_follows_images_and_epochs(tiny, store):
         record = run_all([tiny], [0], store, quiet=True)[0][0]
         store.put(replace(record, recipe=tiny.with_seed(seed), seconds=seconds))
     longer = replace(tiny, n_train=600, epochs=8)
-    known = runs.rates(store, CPU)
+    known = runs.rates(store)
     assert runs.costs([tiny, longer], known) == pytest.approx({tiny: 12.0, longer: 48.0})
     assert runs.estimate([tiny, longer], known) == "about 60 s"
     assert runs.estimate([longer.with_seed(seed) for seed in range(4)], known) == "about 3 min"
@@ -50,7 +50,7 @@ def test_an_estimate_reads_every_record_once(tiny, monkeypatch, tmp_path):
         put(kept, tiny.with_seed(seed), 50, 50)
     read, real = [], store.read
     monkeypatch.setattr(store, "read", lambda path: read.append(path.name) or real(path))
-    runs.rates(kept, CPU)
+    runs.rates(kept)
     assert len(read) == len(set(read)) == 5
 
 
@@ -185,8 +185,8 @@ def test_stopped_between_epochs_ends_in_one_line(tiny, store, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runs.metrics, "measure", stop)
-    with pytest.raises(Interrupted, match=f"Stopped outside the epochs of {tiny.label}"):
-        run(tiny, store, CPU)
+    with pytest.raises(Interrupted, match="^Stopped; what is done is kept: run the cell again"):
+        run_all([tiny], None, store, quiet=True)
 
 
 CELL = """
