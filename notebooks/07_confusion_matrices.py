@@ -298,17 +298,14 @@ ax.barh(range(C), 2 * half, left=mean - half, height=0.5, color="0.85", label="p
 said = figures.dots(ax, dict(zip(classes, gain.T.tolist(), strict=True)), label="own scatter")
 ax.axvline(0, color="0.4", lw=1, ls=":", marker="")
 ax.set(xlabel="F1, distilled minus hard labels (points)")
-if enough:  # no whisker leaves the picture
-    ends = stats.t.ppf(0.975, n - 1) * own / n**0.5 + 0.1
-    ax.set_xlim((mean - ends).min(), (mean + ends).max())
 fig.legend(loc="outside upper right", ncols=2, title="95 % interval from")
 alt = f"Difference of F1 in points, {n} pairs: {said}. Pooled interval: ± {half:.2f} (0: none)."
 lab.show(fig, "07_f1", alt, [HARD, DISTILLED], unit="pairs; ticks: one pair each")
 
 # %% [markdown]
 # Compare the whiskers of the classes. If one class has a very short whisker and its neighbour one
-# ten times as long, you see the second trap at work: both estimate a similar scatter, from very few
-# numbers. The grey bars use the pooled scatter and all have the same length.
+# ten times as long (an arrow marks one that leaves the picture), you see the second trap at work: both
+# estimate a similar scatter, from very few numbers. The grey bars use the pooled scatter and all have the same length.
 # Where the two disagree, trust the grey bar, but remember its assumption.
 #
 # ### A hundred cells
