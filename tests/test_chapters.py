@@ -22,6 +22,12 @@ def _lines(source: str) -> int:
     return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
+def _saved(name: str) -> nbformat.NotebookNode:
+    path = CHAPTERS[name].with_suffix(".ipynb")
+    assert path.exists(), f"{path.name} is missing: run `make sync`"
+    return nbformat.read(path, as_version=4)
+
+
 def counts(name: str) -> dict[str, float]:
     """A chapter's cells, lines of code, set-up lines and the share of code not about its subject.
 
@@ -67,7 +73,7 @@ def test_a_chapter_sets_up_in_two_cells(name):
 
 @every_chapter
 def test_the_committed_notebook_ran_from_top_to_bottom_as_it_stands(name):
-    nb = nbformat.read(CHAPTERS[name].with_suffix(".ipynb"), as_version=4)
+    nb = _saved(name)
     nbformat.validate(nb)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
@@ -82,7 +88,7 @@ def test_the_committed_notebook_ran_from_top_to_bottom_as_it_stands(name):
 
 @every_chapter
 def test_drawing_cells_and_solutions_are_folded_in_jupyterlab_and_no_others(name):
-    for k, cell in enumerate(nbformat.read(CHAPTERS[name].with_suffix(".ipynb"), 4).cells, 1):
+    for k, cell in enumerate(_saved(name).cells, 1):
         wanted = bool(pairs.FOLDED & set(cell.metadata.get("tags", ())))
         folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
         assert folded == wanted, f"cell {k}: run `make sync`"
@@ -90,10 +96,10 @@ def test_drawing_cells_and_solutions_are_folded_in_jupyterlab_and_no_others(name
 
 @every_chapter
 def test_every_figure_of_a_chapter_says_in_words_what_it_shows(name):
-    nb = nbformat.read(CHAPTERS[name].with_suffix(".ipynb"), as_version=4)
+    nb = _saved(name)
     outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
     images = [o for o in outputs if {"image/png", "image/svg+xml"} & set(o.get("data", {}))]
-    assert images
+    assert images or name >= "90"  # an appendix may do without
     for output in images:
         said = [about.get("alt", "") for about in output.metadata.values() if hasattr(about, "get")]
         assert max(map(len, said), default=0) >= 40, output.metadata

@@ -10,8 +10,9 @@ import sys
 import click
 import pytest
 
-from kdutils import ROOT
+from kdutils import ROOT, experiments, runs
 from kdutils.__main__ import cli, main
+from kdutils.site import backlog
 
 
 def _kdutils(*arguments):
@@ -127,6 +128,22 @@ def test_results_are_a_list_of_objects_with_the_agreed_keys(capsys):
     assert main(["results"]) == 0
     text = capsys.readouterr().out
     assert all(row["arm"] in text for row in rows)
+
+
+def test_what_stands_beside_a_published_value_is_trained_first_and_the_cheap_before_the_dear():
+    found = backlog.wanted("03", "laptop", range(7))
+    arms = experiments.arms("03", "laptop")
+    published = [arm for arm in arms if any(value is not None for value in arm.metrics.values())]
+    first = {recipe for arm in published for recipe in arm.recipes(range(5))}
+    second = {recipe for arm in arms for recipe in arm.recipes(range(3))} - first
+    third = {recipe for arm in arms for recipe in arm.recipes(range(7))} - first - second
+    assert first and second and third
+    seconds = runs.costs(found)
+    for part in (first, second, third):
+        now, found = found[: len(part)], found[len(part) :]
+        assert set(now) == part
+        assert [seconds[r] for r in now] == sorted(seconds[r] for r in now)
+    assert found == []
 
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

@@ -36,7 +36,9 @@ def train(
     own = experiments.get_profile(profile).seeds
     recipes = wanted(number, profile, own if seeds is None else series.parse_seeds(seeds))
     store = Store()
-    runs.run_all(recipes, store=store, jobs=jobs, minutes=minutes)
+    # what a chapter registers must be known to the processes that train it
+    prepare = experiments.chapters if jobs > 1 else None
+    runs.run_all(recipes, store=store, jobs=jobs, minutes=minutes, prepare=prepare)
     have = sum(store.get(recipe) is not None for recipe in recipes)
     what = f"chapter {number}" if number else "the course"
     return [f"The store holds {have} of the {len(recipes)} runs of {what}."]
