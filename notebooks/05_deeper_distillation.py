@@ -535,9 +535,10 @@ Markdown(f"""
 #   work. A gain at a short budget need not survive a long one.
 # - **One teacher a family, one run a teacher.** What looks like the effect of a family contains the
 #   luck of one run. The intervals of section 5 are over students alone.
-# - **Nothing here is "deeper".** The poster's teachers have 28 to 164 layers. On `laptop` they are
-#   small members of the same families, of 10 to 22 layers, for a student of 8. The chapter keeps the
-#   poster's word and does not test it.
+# - **Nothing here is "deeper".** The poster's teachers have 26 to 164 layers. On `laptop` they are
+#   small members of the same families, of 8 to 22 layers, for a student of 8. The wide `wrn-10-2` is
+#   no deeper than its student ([appendix](90_four_architectures.ipynb)). The file keeps the poster's
+#   word; the chapter does not test it.
 # - **$T$ and $\alpha$ are fixed** at 4 and .9 for every teacher. A sharper teacher may want a higher
 #   temperature ([chapter 06](06_temperature.ipynb)). Then part of a teacher's "quality" is how well it
 #   suits $T = 4$.

@@ -250,7 +250,9 @@ costs.map("{:,.0f}".format)
 # 2. **164.** A name is a claim. Counting is a test.
 #
 # The first five rows are the poster's networks and its student, the other five those of chapter 05 on
-# `laptop`. Look at their layers: on `laptop` no teacher is deep.
+# `laptop`. Look at their layers: on `laptop` no teacher is deep, and `wrn-10-2` has exactly as many
+# layers as its student. (The names of WideResNets count the three shortcut convolutions and leave out
+# the last linear layer, so they say two more than we count.)
 #
 # ## Where it can mislead
 #
