@@ -8,7 +8,6 @@ import copy
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -36,31 +35,25 @@ class Family(NamedTuple):
     dropout: tuple[bool, bool] = (False, False)
 
 
-_W = "(?:-w(N))?"
-_HIDDEN, _BY_SIX, _BY_NINE = (False, True), range(10, 1001, 6), range(11, 1002, 9)
+_W, _HIDDEN, _BY_SIX, _BY_NINE = "(?:-w(N))?", (False, True), range(10, 1001, 6), range(11, 1002, 9)
 _SMALL = (8, 14, 20, 26, 32, 44, 56, 110)  # not 50: that is another network's name
-_RESNET18, _RESNET34 = (
-    partial(residual.resnet, counts=counts) for counts in ([2, 2, 2, 2], [3, 4, 6, 3])
-)
 _PRERESNET = "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'"
 _RESNEXT = "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)"
-_WRN = "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'"
-_DENSENET = "'densenet-100-12' (depth, growth)"
+_WRN, _DENSENET = (
+    "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'",
+    "'densenet-100-12' (depth, growth)",
+)
 FAMILIES = {
     "mlp": Family(plain.mlp, "((?:-N)+)", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
     "cnn5": Family(plain.cnn5, _W, "'cnn5', 'cnn5-w8'", 32, (), _HIDDEN),
-    "resnet18": Family(_RESNET18, _W, "'resnet18', 'resnet18-w16'", 64),
-    "resnet34": Family(_RESNET34, _W, "'resnet34'", 64),
+    "resnet18": Family(residual.resnet, _W, "'resnet18', 'resnet18-w16'", 64),
     "resnet": Family(residual.small_resnet, "(N)" + _W, "'resnet8', 'resnet20-w32'", 16, _SMALL),
     "fastnet": Family(FastNet, _W, "'fastnet', 'fastnet-w32'", 64),
     "wrn": Family(residual.wide_resnet, "-(N)-(N)" + _W, _WRN, 16, _BY_SIX, _HIDDEN),
     "preresnet": Family(residual.preresnet, "-(N)" + _W, _PRERESNET, 16, _BY_NINE),
     "densenet": Family(residual.densenet, "-(N)-(N)", _DENSENET, depths=_BY_SIX),
     "resnext": Family(residual.resnext, "-(N)-(N)x(N)" + _W, _RESNEXT, 64, _BY_NINE),
-    "seed003-teacher": Family(plain.seed003_teacher, "", "'seed003-teacher'"),
-    "seed003-student": Family(plain.seed003_student, "", "'seed003-student' (has its own dropout)"),
 }
-NAMES = ", ".join(family.example for family in FAMILIES.values())
 
 
 def _find(name: object) -> tuple[Family, list[int]] | None:
@@ -72,7 +65,8 @@ def _find(name: object) -> tuple[Family, list[int]] | None:
     return None
 
 
-REGISTERED = Registry("model", _find, NAMES, "models.register(name, Net)")
+_NAMES = ", ".join(family.example for family in FAMILIES.values())
+REGISTERED = Registry("model", _find, _NAMES, "models.register(name, Net)")
 
 
 def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -> Callable:
@@ -85,13 +79,21 @@ def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -
 
 
 def _registered(name: str) -> Family:
-    """A reader's network as a family of one."""
+    """A reader's network as a family of one; ValueError where it asks for what it cannot get."""
     make = REGISTERED.get(name)
-    asks = inspect.signature(make).parameters
+    signature = inspect.signature(make)
+    asks = {"in_shape", "classes", "dropout"} & set(signature.parameters)
+    try:
+        signature.bind(**dict.fromkeys(asks))
+    except TypeError as wrong:
+        raise ValueError(
+            f"model = {name!r}: {wrong}. A network is called with those of in_shape, classes and "
+            "dropout that it names: give every other argument a default."
+        ) from None
 
     def call(in_shape: tuple[int, int, int], classes: int, **dropout: tuple) -> nn.Module:
-        given = {"in_shape": in_shape, "classes": classes} | dropout
-        net = make(**{key: value for key, value in given.items() if key in asks})
+        given = {"in_shape": in_shape, "classes": classes, **dropout}
+        net = make(**{key: given[key] for key in asks})
         if not isinstance(net, nn.Module):
             raise ValueError(f"model = {name!r} makes {type(net)}; it must be a torch.nn.Module.")
         return net
@@ -106,12 +108,7 @@ def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[Family,
     """
     if len(dropout) != 2 or not all(0 <= share < 1 for share in dropout):
         raise ValueError(f"dropout = {dropout!r} must hold two shares in [0, 1): inputs, hidden.")
-    family, numbers = (_registered(name), []) if name in REGISTERED else _find(name) or (None, [])
-    if family is None:
-        raise ValueError(
-            f"model = {name!r} is neither a network of the course nor registered. There are: "
-            f"{NAMES}; registered: {list(REGISTERED.things)}. Your own: models.register(name, Net)."
-        )
+    family, numbers = _find(name) or (_registered(name), [])
     if family.depths and numbers[0] not in family.depths:
         some = ", ".join(map(str, family.depths[:8]))
         more = f", ... to {family.depths[-1]}" if len(family.depths) > 8 else ""
@@ -137,23 +134,20 @@ def build(
     family, numbers = check(name, dropout)
     options = {"dropout": dropout} if any(family.dropout) else {}
     net = family.make(in_shape, classes, *numbers, **options)
-    wanted = getattr(net, "channels_last", False)
-    net.channels_last = wanted and not any(map(_too_narrow, net.modules()))
+    net.channels_last = getattr(net, "channels_last", False) and not any(
+        map(_crashes, net.modules())
+    )
     return net
 
 
-def _too_narrow(module: nn.Module) -> bool:
+def _crashes(module: nn.Module) -> bool:
     """Whether PyTorch 2.14 crashes here, training on a CPU in channels-last on several threads.
 
     Measured: a segmentation fault in the backward pass of strided 1 x 1 convolutions that read
     fewer than 16 channels, in float32 and bfloat16; none in the contiguous layout.
     """
-    return (
-        isinstance(module, nn.Conv2d)
-        and module.kernel_size == (1, 1)
-        and module.stride != (1, 1)
-        and module.in_channels < 16
-    )
+    narrow = isinstance(module, nn.Conv2d) and module.in_channels < 16
+    return narrow and module.kernel_size == (1, 1) and module.stride != (1, 1)
 
 
 def count_parameters(net: nn.Module) -> int:

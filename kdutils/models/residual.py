@@ -1,4 +1,4 @@
-"""Residual networks and DenseNet for small images: blocks, and one skeleton that they hang in.
+"""Residual networks and DenseNet for small images: blocks, and two skeletons that they hang in.
 
 In: the image shape (C, H, W), the number of classes, the numbers in the name. Out: a `Chain` of
 stem, stages, global average, fc. The first block of each stage but the first halves the image.
@@ -17,10 +17,7 @@ Block = Callable[[int, int, int], nn.Module]  # called with channels in, channel
 
 
 def he_normal_(net: Chain) -> Chain:
-    """He et al. 2015 (arXiv:1502.01852): draw each convolution from N(0, 2 / fan out).
-
-    fan out: the output channels times the kernel's area. It suits convolutions before a ReLU.
-    """
+    """He et al. 2015 (arXiv:1502.01852): convolutions from N(0, 2 / (n_out * kernel's area))."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -137,13 +134,13 @@ def stages(block: Block, n_in: int, n_out: int, counts: Sequence[int]) -> tuple[
 
 
 def resnet(
-    shape: Shape, classes: int, width: int, counts: Sequence[int], block: Block = BasicBlock, out=1
+    shape: Shape, classes: int, width: int, counts=(2, 2, 2, 2), block: Block = BasicBlock, out=1
 ) -> Chain:
     """The ImageNet layout in its CIFAR form: a 3x3 stem, no max-pool, stages of basic blocks.
 
-    The first stage has `width` channels (times `out`). At width 64, counts 2 2 2 2 (resnet18) have
-    11,173,962 parameters and 3 4 6 3 (resnet34) 21,282,122. The initialisation is torch's. Source:
-    He et al. 2016, arXiv:1512.03385.
+    counts: the blocks in each stage; the first has `width` channels (times `out`). As it stands,
+    resnet18: 11,173,962 parameters at width 64. torch's initialisation. Source: He et al. 2016,
+    arXiv:1512.03385.
     """
     stem = nn.Sequential(conv(shape[0], width, 3), nn.BatchNorm2d(width), nn.ReLU())
     blocks, n = stages(block, width, out * width, counts)
@@ -156,7 +153,7 @@ def small_resnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
     resnet20 has 272,474 parameters at width 16. The paper's shortcuts pad with zeros where shapes
     change (269,722); these are 1x1 convolutions.
     """
-    return he_normal_(resnet(shape, classes, width, [(depth - 2) // 6] * 3))
+    return he_normal_(resnet(shape, classes, width, [depth // 6] * 3))
 
 
 def resnext(shape: Shape, classes: int, depth: int, groups: int, base: int, width: int) -> Chain:
@@ -170,7 +167,7 @@ def resnext(shape: Shape, classes: int, depth: int, groups: int, base: int, widt
     def block(n_in: int, n_out: int, stride: int) -> GroupedBottleneck:
         return GroupedBottleneck(n_in, groups * base * n_out // (4 * width), n_out, groups, stride)
 
-    return he_normal_(resnet(shape, classes, width, [(depth - 2) // 9] * 3, block, out=4))
+    return he_normal_(resnet(shape, classes, width, [depth // 9] * 3, block, out=4))
 
 
 def pre_activated(shape: Shape, classes: int, width: int, blocks: nn.Sequential, n: int) -> Chain:
@@ -192,26 +189,24 @@ def wide_resnet(
     the stages have 16, 32 and 64 channels times `widen`. wrn-28-10 has 36,479,194 parameters.
     """
     block = partial(WideBlock, dropout=dropout[1])
-    counts = [(depth - 4) // 6] * 3
-    return pre_activated(shape, classes, width, *stages(block, width, width * widen, counts))
+    blocks = stages(block, width, width * widen, [depth // 6] * 3)
+    return pre_activated(shape, classes, width, *blocks)
 
 
 def preresnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
     """Three stages of n pre-activated bottlenecks (He et al. 2016b, arXiv:1603.05027).
 
     depth = 9 n + 2; at width 16 the stages have 64, 128 and 256 channels, a quarter of that inside
-    a block. preresnet-164 has 1,703,258 parameters.
-
-    github.com/bearpaw/pytorch-classification counts two layers for a bottleneck of three, so the
-    network that seed 002 and its source call PreResNet-110 is this one of 164 layers. Their
-    shortcut convolutions take a block's raw input; here they follow He's code.
+    a block. preresnet-164 has 1,703,258 parameters. bearpaw/pytorch-classification counts two
+    layers for a bottleneck of three, so what it and seed 002 call PreResNet-110 is this one of 164
+    layers; its shortcut convolutions take a block's raw input, these follow He's code.
     """
 
     def block(n_in: int, n_out: int, stride: int) -> PreActBottleneck:
         return PreActBottleneck(n_in, n_out // 4, stride)
 
-    counts = [(depth - 2) // 9] * 3
-    return pre_activated(shape, classes, width, *stages(block, width, 4 * width, counts))
+    blocks = stages(block, width, 4 * width, [depth // 9] * 3)
+    return pre_activated(shape, classes, width, *blocks)
 
 
 def densenet(shape: Shape, classes: int, depth: int, growth: int) -> Chain:
@@ -228,7 +223,7 @@ def densenet(shape: Shape, classes: int, depth: int, growth: int) -> Chain:
             halved = conv(n, n // 2, 1)
             layers.append(nn.Sequential(nn.BatchNorm2d(n), nn.ReLU(), halved, nn.AvgPool2d(2)))
             n //= 2
-        for _ in range((depth - 4) // 6):
+        for _ in range(depth // 6):
             layers.append(DenseLayer(n, growth))
             n += growth
     return pre_activated(shape, classes, 2 * growth, nn.Sequential(*layers), n)
