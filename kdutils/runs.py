@@ -26,7 +26,6 @@ from .store import Record, Store
 from .training import (
     Interrupted,
     NotFinite,
-    OutOfMemory,
     build_net,
     check,
     fit,
@@ -126,7 +125,7 @@ def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> R
     except NotFinite as problem:
         failure = str(problem)
     except torch.cuda.OutOfMemoryError as problem:
-        raise OutOfMemory(
+        raise MemoryError(
             f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
             f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
         ) from problem
@@ -180,37 +179,26 @@ def _work(recipe: Recipe) -> int:
     return recipe.epochs * (recipe.n_train or IMAGES.get(recipe.dataset, 10_000))
 
 
-def rates(store: Store) -> dict[str, float]:
-    """Seconds that an image takes in an epoch, a network: the median of its records.
+def costs(recipes: Iterable[Recipe], store: Store | None = None) -> dict[Recipe, float]:
+    """About how many seconds each run takes, where the store has a record of its network.
 
-    Where this device has records of a network, those of other devices do not count.
+    From the median of those records; other devices' do not count where this one has any.
     """
     here, seen = device_name(pick_device()), {}
-    for record in store.all():
+    for record in (store or Store()).all():
         if record.seconds:
             places = seen.setdefault(record.recipe.model, {True: [], False: []})
             places[record.device == here].append(record.seconds / _work(record.recipe))
-    return {model: median(places[True] or places[False]) for model, places in seen.items()}
+    rate = {model: median(places[True] or places[False]) for model, places in seen.items()}
+    return {r: rate[r.model] * _work(r) for r in recipes if r.model in rate}
 
 
-def costs(recipes: Iterable[Recipe], known: dict[str, float] | None = None) -> dict[Recipe, float]:
-    """About how many seconds each run takes; a network that no run is recorded of, as the median.
-
-    known: the `rates` of a store, by default of the usual one.
-    """
-    known = rates(Store()) if known is None else known
-    typical = median(known.values()) if known else 1.0
-    return {recipe: known.get(recipe.model, typical) * _work(recipe) for recipe in recipes}
-
-
-def estimate(recipes: Sequence[Recipe], known: dict[str, float]) -> str:
-    """In words, how long these runs take one after the other at the `rates` of a store."""
-    old = [recipe for recipe in recipes if recipe.model in known]
-    if not old:
+def estimate(known: dict[Recipe, float], n: int) -> str:
+    """In words, how long n runs take one after the other, by the `costs` that are known."""
+    if not known:
         return "no run of these networks is recorded yet, so their time is not known"
-    seconds = sum(costs(old, known).values())
+    seconds, new = sum(known.values()), n - len(known)
     text = f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(1, seconds):.0f} s"
-    new = len(recipes) - len(old)
     return f"{text}, and {new} of networks that no run is recorded of" if new else text
 
 
@@ -240,26 +228,26 @@ def run_all(
     if missing:
         for recipe in missing:
             check(recipe, data.load(recipe.dataset), pick_device())
-        plan, known = _with_teachers(missing, store), rates(store)
+        plan = _with_teachers(missing, store)
+        known = costs(plan, store)
+        typical = median(known.values()) if known else 1.0
+        cost = {recipe: known.get(recipe, typical) for recipe in plan}
         if not quiet:
             extra = len(plan) - len(missing)
             more = f", and {extra} of their teachers must be trained" if extra else ""
             count = f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store{more}"
             at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
-            print(f"{count}: {estimate(plan, known)}{at_once}.", flush=True)
+            print(f"{count}: {estimate(known, len(plan))}{at_once}.", flush=True)
         until = time.time() + 60 * minutes if minutes else float("inf")
-        cost = costs(plan, known)
         with _bar(sum(cost.values()), quiet) as bar:
             try:
                 if jobs == 1:
                     _in_turn(cost, store, until, bar)
                 else:
                     _at_once(cost, store, until, bar, jobs, prepare, quiet)
-            except Interrupted:
-                raise
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as stop:
                 text = "Stopped; what is done is kept: run the cell again to go on."
-                raise Interrupted(text) from None
+                raise stop if isinstance(stop, Interrupted) else Interrupted(text) from None
     found = [[store.get(recipe) for recipe in row] for row in wanted]
     left = sum(record is None for row in found for record in row)
     if left and not quiet:
@@ -320,9 +308,8 @@ def _at_once(cost, store: Store, until: float, bar: tqdm, jobs: int, prepare, qu
     # a fresh interpreter each: a forked one would inherit this one's threads and its GPU
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads, prepare))
     try:
-        order = sorted(cost, key=_generation)
-        futures = {pool.submit(_work_on, recipe, store, until): recipe for recipe in order}
-        for future in as_completed(futures):
+        order = sorted(cost, key=lambda recipe: len(recipe.teachers) > 0)
+        for future in as_completed([pool.submit(_work_on, r, store, until) for r in order]):
             if (record := future.result()) is None:
                 continue
             done += 1
@@ -339,11 +326,7 @@ def _at_once(cost, store: Store, until: float, bar: tqdm, jobs: int, prepare, qu
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _generation(recipe: Recipe) -> int:
-    """0 without a teacher, 1 for a student, 2 for a student's student."""
-    return max((1 + _generation(teacher) for teacher in recipe.teachers), default=0)
+        store.sweep()
 
 
 def _start_worker(threads: int, prepare: Callable[[], None] | None) -> None:

@@ -137,9 +137,13 @@ class Store:
             with FileLock(self.local / f".{name}.lock", timeout=timeout):
                 yield
         finally:
-            for free in self.local.glob(".*.lock"):  # one who waits for it sees that it is gone
-                with suppress(Timeout, OSError), FileLock(free, timeout=0):
-                    free.unlink()
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Delete lock files that nobody holds; who is waiting for one sees that it is gone."""
+        for free in self.local.glob(".*.lock"):
+            with suppress(Timeout, OSError), FileLock(free, timeout=0):
+                free.unlink()
 
     def all(self) -> list[Record]:
         """Every record of both layers, each once, by id."""

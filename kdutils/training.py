@@ -30,10 +30,6 @@ class NotFinite(ArithmeticError):
     """The loss became infinite or not a number: the run has no result."""
 
 
-class OutOfMemory(MemoryError):
-    """The GPU's memory does not hold a run."""
-
-
 class Interrupted(KeyboardInterrupt):
     """A run was stopped by hand. One line says what is kept; Jupyter shows it without a trace."""
 
@@ -51,17 +47,14 @@ class Fitted:
 
 
 def pick_device() -> torch.device:
-    """The first CUDA device, or the CPU; KDUTILS_DEVICE ("cpu" or "cuda") decides otherwise.
-
-    Raises ValueError for another value, or where a GPU is asked for and there is none.
-    """
+    """The first CUDA device, or the CPU; KDUTILS_DEVICE ("cpu" or "cuda") decides otherwise."""
     wanted = os.environ.get("KDUTILS_DEVICE") or None
     if wanted not in (None, "cpu", "cuda"):
         raise ValueError(f'KDUTILS_DEVICE = {wanted!r} must be "cpu" or "cuda", or not be set.')
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            "KDUTILS_DEVICE asks for a GPU, but PyTorch finds none here. Unset it to use the CPU "
-            "(then choose the profile laptop or smoke), or install a driver and a CUDA build."
+            "KDUTILS_DEVICE asks for a GPU, but PyTorch finds none here. Unset it to use the CPU, "
+            "or install a driver and a CUDA build."
         )
     return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
 
@@ -69,13 +62,11 @@ def pick_device() -> torch.device:
 def base_split(recipe: Recipe, dataset: data.Dataset) -> data.Split:
     """The images that views and stored knowledge are counted over: [N] in a fixed order."""
     split = dataset.all if recipe.train_on == "all" else dataset.train
-    if recipe.n_train is None:
-        return split
-    if recipe.n_train > len(split):
+    if recipe.n_train is not None and recipe.n_train > len(split):
         raise ValueError(
             f"n_train = {recipe.n_train} is more than the {len(split)} images of {dataset.name}."
         )
-    return data.Split(split.images[: recipe.n_train], split.labels[: recipe.n_train])
+    return split.take(slice(recipe.n_train))
 
 
 def transfer_index(recipe: Recipe, dataset: data.Dataset) -> torch.Tensor:
@@ -107,11 +98,11 @@ def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
 def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
     learned = [p for p in net.parameters() if p.requires_grad]
     options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
-    if recipe.optimizer in ("sgd", "nesterov"):
-        nesterov = recipe.optimizer == "nesterov"
-        return torch.optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return kind(learned, **options)
+    if recipe.optimizer.startswith("adam"):
+        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+        return kind(learned, **options)
+    nesterov = recipe.optimizer == "nesterov"
+    return torch.optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
 
 
 def scheduler_for(
@@ -277,20 +268,18 @@ class _Run:
 
     def _judged(self, epoch: int, train_loss: float) -> dict[str, float]:
         """One entry of the curve."""
-        test = self.dataset.test if self.recipe.watch_test else None
-        z = predict(self.net, self.val_x, self.dataset, self.recipe.precision).cpu()
-        entry = {
-            "epoch": epoch + 1,
-            "train_loss": round(train_loss, 6),
-            "val_errors": metrics.errors(z, self.dataset.val.labels),
-            "val_nll": round(metrics.nll(z, self.dataset.val.labels), 6),
-            "lr": self.scheduler.get_last_lr()[0],
-        }
-        if test is not None:
-            images = test.images.to(self.device)
-            z = predict(self.net, images, self.dataset, self.recipe.precision).cpu()
-            entry["test_errors"] = metrics.errors(z, test.labels)
+        entry = {"epoch": epoch + 1, "train_loss": round(train_loss, 6)}
+        z, y = self._answers(self.val_x), self.dataset.val.labels
+        entry |= {"val_errors": metrics.errors(z, y), "val_nll": round(metrics.nll(z, y), 6)}
+        entry["lr"] = self.scheduler.get_last_lr()[0]
+        if self.recipe.watch_test:
+            z, y = self._answers(self.dataset.test.images), self.dataset.test.labels
+            entry["test_errors"] = metrics.errors(z, y)
         return entry
+
+    def _answers(self, images: torch.Tensor) -> torch.Tensor:
+        images = images.to(self.device)
+        return predict(self.net, images, self.dataset, self.recipe.precision).cpu()
 
 
 _KEPT = ("net", "optimizer", "scheduler")

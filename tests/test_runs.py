@@ -38,10 +38,12 @@ def test_the_time_of_a_batch_follows_images_and_epochs(tiny, store):
         record = run_all([tiny], [0], store, quiet=True)[0][0]
         store.put(replace(record, recipe=tiny.with_seed(seed), seconds=seconds))
     longer = replace(tiny, n_train=600, epochs=8)
-    known = runs.rates(store)
-    assert runs.costs([tiny, longer], known) == pytest.approx({tiny: 12.0, longer: 48.0})
-    assert runs.estimate([tiny, longer], known) == "about 60 s"
-    assert runs.estimate([longer.with_seed(seed) for seed in range(4)], known) == "about 3 min"
+    costs = runs.costs([tiny, longer, replace(tiny, model="mlp-8")], store)
+    assert costs == pytest.approx({tiny: 12.0, longer: 48.0})
+    assert runs.estimate(costs, 2) == "about 60 s"
+    assert runs.estimate(runs.costs([longer.with_seed(n) for n in range(4)], store), 4) == (
+        "about 3 min"
+    )
 
 
 def test_an_estimate_reads_every_record_once(tiny, monkeypatch, tmp_path):
@@ -50,7 +52,7 @@ def test_an_estimate_reads_every_record_once(tiny, monkeypatch, tmp_path):
         put(kept, tiny.with_seed(seed), 50, 50)
     read, real = [], store.read
     monkeypatch.setattr(store, "read", lambda path: read.append(path.name) or real(path))
-    runs.rates(kept)
+    runs.costs([tiny], kept)
     assert len(read) == len(set(read)) == 5
 
 

@@ -401,6 +401,6 @@ def test_a_full_gpu_names_the_batch_size_to_try(tiny, store, monkeypatch):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("kdutils.runs.fit", full)
-    with pytest.raises(training.OutOfMemory, match="batch_size = 50. Try 25"):
+    with pytest.raises(MemoryError, match="batch_size = 50. Try 25"):
         run(tiny, store, CPU)
     assert store.get(tiny) is None

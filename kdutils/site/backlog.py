@@ -3,6 +3,7 @@
 In: a chapter's number or None, a profile, seeds. Out: records, trained or copied.
 """
 
+import math
 from collections.abc import Sequence
 
 from kdutils import experiments, knowledge, runs
@@ -26,7 +27,7 @@ def wanted(number: str | None, profile: str, seeds: Sequence[int]) -> list[Recip
                 rank = 0 if published and count < PUBLISHED else 1 if count < ANY else 2
                 ranks[recipe] = min(rank, ranks.get(recipe, 2))
     cost = runs.costs(ranks)
-    return sorted(ranks, key=lambda recipe: (ranks[recipe], cost[recipe]))
+    return sorted(ranks, key=lambda recipe: (ranks[recipe], cost.get(recipe, math.inf)))
 
 
 def train(
