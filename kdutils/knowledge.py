@@ -142,18 +142,23 @@ class Knowledge:
 
     def _kept(self, view: int | None = None) -> "File":
         """A view, or (None) all: read where they are stored, else asked for now and kept."""
-        if (file := self._find(view)) is None:
-            with self.store.lock(self.path(view).name):
-                if (file := self._find(view)) is None:  # nor has another process made it meanwhile
-                    self._ask(view)
-                    file = self._find(view)
+        path = self.path(view)
+        with self.store.lock(path.name):
+            if (file := self._find(view)) is None:
+                numbers = range(self.recipe.n_views) if view is None else [view]
+                answers = [self.live(number).half().cpu() for number in numbers]
+                tensors = {"train": torch.stack(answers)}
+                for split in ("val", "test") if view is None else ():
+                    images = getattr(self.dataset, split).images
+                    tensors[split] = self.answers(images).half().cpu()
+                write(path, File(tensors), describe(self.recipe), view)
+                file = self._find(view)
         return file
 
     def _find(self, view: int | None = None) -> "File | None":
         """What is stored; of all views, the first file with enough views, images and bits."""
-        recipe = self.recipe
+        recipe, path = self.recipe, self.path(view)
         if view is not None:
-            path = self.path(view)
             return read(path, recipe, view) if path.exists() else None
         patterns = name(recipe, "*", "*"), name(recipe, "*", "*", "*")
         for folder in (self.store.local / "knowledge", self.store.published_knowledge):
@@ -164,14 +169,6 @@ class Knowledge:
                 if enough and file.bits >= recipe.bits:
                     return file.reduced(recipe.n_views, recipe.bits)
         return None
-
-    def _ask(self, view: int | None) -> None:
-        """Store what the teachers say now: about one view, or all and the other splits."""
-        numbers = range(self.recipe.n_views) if view is None else [view]
-        tensors = {"train": torch.stack([self.live(number).half().cpu() for number in numbers])}
-        for split in ("val", "test") if view is None else ():
-            tensors[split] = self.answers(getattr(self.dataset, split).images).half().cpu()
-        write(self.path(view), File(tensors), describe(self.recipe), view)
 
 
 @dataclass(frozen=True)
@@ -302,8 +299,8 @@ def read(path: Path, recipe: Recipe, view: int | None = None) -> File:
 def publish(recipe: Recipe, store: Store) -> list[Path]:
     """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
 
-    It speaks of the images that the teacher learned from. Knowledge that is too large is reduced to
-    eight views in eight bits. What does not fit even then is refused with a ValueError.
+    It speaks of the images that the teacher learned from. What is too large is reduced to eight
+    views in eight bits; where that does not fit either, a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
         return []
@@ -317,11 +314,10 @@ def publish(recipe: Recipe, store: Store) -> list[Path]:
     if file is None:
         return []
     path = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits, images)
-    size = sum(values.nbytes for values in file.tensors.values())
-    if size > PUBLISHED_BYTES:
+    if (size := sum(values.nbytes for values in file.tensors.values())) > PUBLISHED_BYTES:
         raise ValueError(
-            f"{path.name} would hold {size / 1e6:.1f} MB; at most {PUBLISHED_BYTES / 1e6:.0f} MB "
-            "a teacher are committed. Store fewer views."
+            f"{path.name} would hold {size:,} bytes; at most {PUBLISHED_BYTES:,} a teacher are "
+            "committed. Store fewer views."
         )
     write(path, file, describe(recipe))
     return [path]
