@@ -6,27 +6,32 @@ scikit-learn and bayes10 need neither file nor network. A reader's own enters by
 """
 
 import os
-import shutil
-import sys
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torchvision
 from sklearn.datasets import load_digits
+from torchvision.datasets import CIFAR10, CIFAR100, MNIST
 
-from . import bayes10, views
+from . import ROOT, bayes10, views
 from .registry import Registry
 
-ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("mnist", "cifar10", "cifar100", "digits", "bayes10", "bayes10-toy")
+NAMES = (
+    "mnist",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "bayes10",
+    "bayes10-toy",
+)  # `_LOADERS` has them, below
 PATIENCE = 8  # seconds without an answer after which a download is given up
 BAYES10_IMAGES = {"train": 10_000, "val": 2_000, "test": 5_000}
+Array = np.ndarray | torch.Tensor | Sequence[int]
 REGISTERED = Registry("dataset", NAMES.__contains__, [*NAMES], "data.register(name, load)")
 
 
@@ -68,13 +73,15 @@ class Dataset:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        last = len(self.classes) - 1
         for part in ("train", "val", "test"):
-            x, y = getattr(self, part).images, getattr(self, part).labels
-            if expected := self._expected(x, y):
-                values = f" from {int(y.min())} to {int(y.max())}" if len(y) else ""
+            split = getattr(self, part)
+            _check(f"{self.name}, {part}", split)
+            shape, y = tuple(split.images.shape[1:]), split.labels
+            if shape != self.in_shape or y.min() < 0 or y.max() > last:
                 raise ValueError(
-                    f"{self.name}, {part}: images {x.dtype} {list(x.shape)}, labels {y.dtype} "
-                    f"{list(y.shape)}{values}; expected {expected}."
+                    f"{self.name}, {part}: images of {list(shape)}, labels from {y.min()} to "
+                    f"{y.max()}; expected {list(self.in_shape)}, as in train, and 0 to {last}."
                 )
         channels = self.in_shape[0]
         if not len(self.mean) == len(self.std) == channels or min(self.std) <= 0:
@@ -83,20 +90,6 @@ class Dataset:
                 f"each of {channels} channels, and std above 0."
             )
 
-    def _expected(self, x: torch.Tensor, y: torch.Tensor) -> str | None:
-        """What a split should be, where it is not."""
-        if x.dtype != torch.uint8 or x.ndim != 4 or not len(x):
-            return "torch.uint8 images [N, C, H, W], values 0 to 255, at least one"
-        if x.shape[1:] != self.train.images.shape[1:]:
-            return f"the training images' shape {list(self.in_shape)}"
-        if x.shape[2] != x.shape[3] or x.shape[3] > views.CANVAS or x.shape[3] % 2:
-            return f"square images of an even size up to {views.CANVAS}: pad or resize them"
-        if y.dtype != torch.int64 or y.shape != x.shape[:1]:
-            return "torch.int64 labels [N], one for each image"
-        if y.min() < 0 or y.max() >= len(self.classes):
-            return f"labels from 0 to {len(self.classes) - 1}, one for each class"
-        return None
-
     @property
     def in_shape(self) -> tuple[int, int, int]:
         return tuple(self.train.images.shape[1:])
@@ -104,10 +97,23 @@ class Dataset:
     @property
     def all(self) -> Split:
         """Training and validation images together, as the published recipes used them."""
-        return Split(
-            torch.cat([self.train.images, self.val.images]),
-            torch.cat([self.train.labels, self.val.labels]),
-        )
+        parts = (self.train.images, self.val.images), (self.train.labels, self.val.labels)
+        return Split(*map(torch.cat, parts))
+
+
+def _check(where: str, split: Split) -> None:
+    """ValueError where images or labels are not what a `Dataset` holds."""
+    x, y = split.images, split.labels
+    if x.dtype != torch.uint8 or x.ndim != 4 or not len(x):
+        expected = "at least one image, torch.uint8 [N, C, H, W], values 0 to 255"
+    elif x.shape[2] != x.shape[3] or x.shape[3] > views.CANVAS or x.shape[3] % 2:
+        expected = f"square images of an even size up to {views.CANVAS}: pad or resize them"
+    elif y.dtype != torch.int64 or y.shape != x.shape[:1]:
+        expected = "torch.int64 labels [N], a whole number for each image"
+    else:
+        return
+    came = f"images {x.dtype} {list(x.shape)}, labels {y.dtype} {list(y.shape)}"
+    raise ValueError(f"{where}: {came}; expected {expected}.")
 
 
 def folder() -> Path:
@@ -122,69 +128,43 @@ def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
     return images.float().div_(255).sub_(mean).div_(std)  # float() has copied: in place is safe
 
 
-# per data set: mean and deviation of the pixels, and how torchvision has it
+# mean and deviation of the pixels, written down so that no run depends on the order of a sum
 _MEAN_AND_STD = {
     "mnist": ((0.1307,), (0.3081,)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "digits": ((0.1307,), (0.3081,)),  # MNIST's, whose place it takes
-    # of 4,000 images, written down so that no run depends on a sum
     "bayes10": ((0.515, 0.476, 0.490), (0.152, 0.144, 0.158)),
 }
-_TORCHVISION = {
-    "mnist": (torchvision.datasets.MNIST, "MNIST/raw", "the four files *-ubyte"),
-    "cifar10": (torchvision.datasets.CIFAR10, "cifar-10-batches-py", "its six batch files"),
-    "cifar100": (torchvision.datasets.CIFAR100, "cifar-100-python", "train, test and meta"),
-}
 
 
-def _fetch(kind: type, root: Path) -> None:
-    """Put the archives of a data set where torchvision looks for them; OSError where it fails."""
-    if kind is torchvision.datasets.MNIST:
-        into, names = root / "MNIST" / "raw", [name for name, _ in kind.resources]
-        urls = [kind.mirrors[0] + name for name in names]
-    else:
-        into, names, urls = root, [kind.filename], [kind.url]
-    into.mkdir(parents=True, exist_ok=True)
-    for name, url in zip(names, urls, strict=True):
-        part = into / f"{name}.part"
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer, part.open("wb") as file:
-            print(f"Downloading {url}", file=sys.stderr)
-            shutil.copyfileobj(answer, file)
-        part.replace(into / name)
-
-
-def _load_torchvision(name: str) -> Dataset:
-    kind, inner, files = _TORCHVISION[name]
-    root = folder()
-    try:
-        parts = [kind(str(root), train=train) for train in (True, False)]
-    except (RuntimeError, OSError) as missing:
-        try:
-            _fetch(kind, root)
-            # torchvision compares checksums and unpacks
-            parts = [kind(str(root), train=train, download=True) for train in (True, False)]
-        except (RuntimeError, OSError) as failed:
-            raise MissingData(
-                f"{kind.__name__} is not in {root / inner}, and its download failed ({failed}). "
-                f"Two ways out: (1) put {files} there, or set KDUTILS_DATA to the folder that "
-                f"holds {inner}; with a network they are downloaded by themselves. (2) Choose "
-                'PROFILE = "smoke", which uses embedded data and needs neither.'
-            ) from missing
+def _load_torchvision(kind: type, inner: str, files: str) -> Dataset:
+    name, patience = kind.__name__.lower(), socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # torchvision itself would wait for ever
+    try:  # it downloads what is not there, and compares checksums
+        parts = [kind(str(folder()), train=train, download=train) for train in (True, False)]
+    except (RuntimeError, OSError) as failed:
+        raise MissingData(
+            f"{kind.__name__} is not in {folder() / inner}, and its download failed ({failed}). "
+            f"Two ways out: (1) put {files} there, or set KDUTILS_DATA to the folder that holds "
+            f"{inner}; with a network they are downloaded by themselves. (2) Choose "
+            'PROFILE = "smoke", which uses embedded data and needs neither.'
+        ) from failed
+    finally:
+        socket.setdefaulttimeout(patience)
     classes = tuple(label.split(" - ")[0] for label in parts[0].classes)  # MNIST: "0 - zero"
-    rest, test = (
-        Split(_channels_first(torch.as_tensor(p.data)), torch.as_tensor(p.targets)) for p in parts
-    )
+    rest, test = (_as_split(part.data, part.targets) for part in parts)
     return Dataset(name, classes, *_split(rest, 5_000), test, *_MEAN_AND_STD[name])
 
 
-def _channels_first(images: torch.Tensor) -> torch.Tensor:
-    """[N, H, W], [N, H, W, C] or [N, C, H, W] as [N, C, H, W]; H = W tells the last two apart."""
-    if images.ndim == 3:
-        return images[:, None]
-    if images.ndim == 4 and images.shape[1] == images.shape[2] != images.shape[3]:
-        return images.permute(0, 3, 1, 2).contiguous()
-    return images
+def _as_split(images: Array, labels: Array) -> Split:
+    """Images [N, H, W], [N, H, W, C] or [N, C, H, W]; H = W tells the last two apart."""
+    x, y = torch.as_tensor(images), torch.as_tensor(labels)
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[1] == x.shape[2] != x.shape[3]:
+        x = x.permute(0, 3, 1, 2).contiguous()
+    return Split(x, y if y.is_floating_point() else y.long())
 
 
 def _split(split: Split, n_val: int) -> tuple[Split, Split]:
@@ -204,22 +184,27 @@ def _load_digits() -> Dataset:
     )
 
 
-def _load_bayes10(name: str = "bayes10", images: Mapping[str, int] = BAYES10_IMAGES) -> Dataset:
-    parts = [Split(*bayes10.sample(n, seed)) for seed, n in enumerate(images.values(), start=1)]
-    return Dataset(name, tuple(bayes10.CLASSES), *parts, *_MEAN_AND_STD["bayes10"])
+def _load_bayes10(images: Iterable[int]) -> Dataset:
+    parts = [Split(*bayes10.sample(n, seed)) for seed, n in enumerate(images, start=1)]
+    return Dataset("bayes10", tuple(bayes10.CLASSES), *parts, *_MEAN_AND_STD["bayes10"])
 
 
-def _load_toy() -> Dataset:
-    """The first images of bayes10's splits, which `smoke` takes for CIFAR-10: quick to judge on."""
-    return _load_bayes10("bayes10-toy", {"train": 1_000, "val": 300, "test": 1_000})
+_LOADERS = {
+    "mnist": partial(_load_torchvision, MNIST, "MNIST/raw", "the four files *-ubyte"),
+    "cifar10": partial(_load_torchvision, CIFAR10, "cifar-10-batches-py", "its six batch files"),
+    "cifar100": partial(_load_torchvision, CIFAR100, "cifar-100-python", "train, test and meta"),
+    "digits": _load_digits,
+    "bayes10": partial(_load_bayes10, BAYES10_IMAGES.values()),
+    "bayes10-toy": partial(_load_bayes10, (1_000, 300, 1_000)),  # quick to judge on, for `smoke`
+}
 
 
 def from_arrays(
     name: str,
-    images: np.ndarray | torch.Tensor,
-    labels: np.ndarray | torch.Tensor | Sequence[int],
-    test_images: np.ndarray | torch.Tensor,
-    test_labels: np.ndarray | torch.Tensor | Sequence[int],
+    images: Array,
+    labels: Array,
+    test_images: Array,
+    test_labels: Array,
     classes: Sequence[str] | None = None,
     n_val: int | None = None,
 ) -> Dataset:
@@ -228,23 +213,14 @@ def from_arrays(
     images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W]. labels, test_labels: whole
     numbers from 0, [N]. classes: their names, else the numbers. n_val: how many images are held out
     for validation (a tenth), always the same ones. Mean and deviation are those of the training
-    images. Raises ValueError where they do not fit together, or as `Dataset` does.
+    images. Raises ValueError where they do not fit together, as `Dataset` does.
     """
-    parts = []
-    for x, y in ((images, labels), (test_images, test_labels)):
-        x, y = torch.as_tensor(x), torch.as_tensor(y)
-        if y.is_floating_point() or y.is_complex() or y.shape != x.shape[:1] or not len(y):
-            raise ValueError(
-                f"{name}: labels {y.dtype} {list(y.shape)} for images {list(x.shape)}; expected a "
-                "whole number for each image, and at least one image."
-            )
-        parts.append(Split(_channels_first(x), y.long()))
-    rest, test = parts
+    rest, test = _as_split(images, labels), _as_split(test_images, test_labels)
+    _check(f"{name}, train", rest)
+    _check(f"{name}, test", test)
     n_val = max(1, len(rest) // 10) if n_val is None else n_val
     if not 0 < n_val < len(rest):
-        raise ValueError(
-            f"{name}: n_val = {n_val}; expected 1 to {len(rest) - 1}, to train on some."
-        )
+        raise ValueError(f"{name}: n_val = {n_val}; expected 1 to {len(rest) - 1} of the images.")
     train, val = _split(rest, n_val)
     classes = classes or range(1 + int(torch.cat([rest.labels, test.labels]).max()))
     pixels = train.images.transpose(0, 1).flatten(1).double() / 255
@@ -276,14 +252,11 @@ def load(name: str) -> Dataset:
     other data set ever takes its place.
     """
     check(name)
-    return _loaded(name, REGISTERED.get(name) if name in REGISTERED else None)
+    return _loaded(name, _LOADERS[name] if name in NAMES else REGISTERED.get(name))
 
 
 @lru_cache(maxsize=4)
-def _loaded(name: str, load: Callable[[], Dataset] | None) -> Dataset:
-    if load is None:
-        embedded = {"digits": _load_digits, "bayes10": _load_bayes10, "bayes10-toy": _load_toy}
-        return embedded[name]() if name in embedded else _load_torchvision(name)
+def _loaded(name: str, load: Callable[[], Dataset]) -> Dataset:
     dataset = load()
     if not isinstance(dataset, Dataset):
         raise ValueError(

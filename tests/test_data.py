@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -89,28 +90,53 @@ def test_mnist_is_split_55_5_10_thousand_and_holds_every_image_once():
     assert abs(float(pixels.mean())) < 0.01 and abs(float(pixels.std()) - 1) < 0.01
 
 
-def test_an_archive_is_fetched_whole_and_handed_to_torchvision(tmp_path, monkeypatch):
-    """A server on this machine stands in for the data set's home."""
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "cifar.tar.gz").write_bytes(b"not CIFAR")
-    handler = lambda *args: http.server.SimpleHTTPRequestHandler(  # noqa: E731
-        *args, directory=tmp_path / "home"
-    )
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+@pytest.fixture
+def far_away(tmp_path, monkeypatch):
+    """A server on this machine stands in for the home of CIFAR-10: it answers once it is let go."""
+    asked, let_go = [], threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # noqa: N802
+            asked.append(self.path)
+            let_go.wait(10)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"not CIFAR")
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("no_proxy", "*")
-        kind = torchvision.datasets.CIFAR10
-        monkeypatch.setattr(kind, "url", f"http://127.0.0.1:{server.server_port}/cifar.tar.gz")
-        monkeypatch.setattr(kind, "filename", "cifar.tar.gz")
-        data._fetch(kind, tmp_path / "data")
-        assert (tmp_path / "data" / "cifar.tar.gz").read_bytes() == b"not CIFAR"
-        assert len(list((tmp_path / "data").iterdir())) == 1
-        # torchvision finds that its checksum is wrong: no data set, and no other in its place
+        url = f"http://127.0.0.1:{server.server_port}/cifar.tar.gz"
+        monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", url)
         monkeypatch.setenv("KDUTILS_DATA", str(tmp_path / "data"))
         data._loaded.cache_clear()
-        with pytest.raises(data.MissingData, match="download failed"):
-            data.load("cifar10")
+        yield asked, let_go
+        let_go.set()
         server.shutdown()
+
+
+def test_an_archive_that_is_not_the_data_set_is_refused(far_away, tmp_path):
+    asked, let_go = far_away
+    let_go.set()
+    with pytest.raises(data.MissingData, match="download failed"):
+        data.load("cifar10")
+    assert asked and set(asked) == {"/cifar.tar.gz"}
+    archive = tmp_path / "data" / torchvision.datasets.CIFAR10.filename
+    assert archive.read_bytes() == b"not CIFAR"  # it was fetched, and its checksum compared
+
+
+def test_a_server_that_does_not_answer_is_given_up(far_away, monkeypatch):
+    monkeypatch.setattr(data, "PATIENCE", 0.3)
+    start = time.perf_counter()
+    with pytest.raises(data.MissingData, match="timed out"):
+        data.load("cifar10")
+    assert far_away[0] and time.perf_counter() - start < 5
+    assert socket.getdefaulttimeout() is None
 
 
 def arrays(n=40, shape=(28, 28), seed=0):
@@ -151,14 +177,17 @@ X, Y = arrays()
     ("given", "message"),
     [
         ({"images": X / 255}, r"train: images torch.float64 .*expected .*uint8.*0 to 255"),
-        ({"images": X[:, :, :20]}, r"\[36, 1, 28, 20\].*expected square"),
-        ({"images": arrays(40, (27, 27))[0]}, r"\[36, 1, 27, 27\].*even size up to 32"),
-        ({"images": arrays(40, (64, 64))[0]}, r"\[36, 1, 64, 64\].*up to 32: pad or resize"),
-        ({"test_images": arrays(40, (28, 28, 3))[0]}, r"test: .*\[40, 3, 28, 28\].*\[1, 28, 28\]"),
-        ({"labels": Y[:30]}, r"labels torch.int64 \[30\] for images \[40, 28, 28\].*each image"),
+        ({"images": X[:, :, :20]}, r"\[40, 1, 28, 20\].*expected square"),
+        ({"images": arrays(40, (27, 27))[0]}, r"\[40, 1, 27, 27\].*even size up to 32"),
+        ({"images": arrays(40, (64, 64))[0]}, r"\[40, 1, 64, 64\].*up to 32: pad or resize"),
+        (
+            {"test_images": arrays(40, (28, 28, 3))[0]},
+            r"test: images of \[3, 28, 28\].*\[1, 28, 28\]",
+        ),
+        ({"labels": Y[:30]}, r"images .*\[40, 1, 28, 28\], labels torch.int64 \[30\].*each image"),
         ({"labels": Y / 2}, "labels torch.float64.*whole number"),
-        ({"labels": Y - 1}, "labels .* from -1 to 2; expected labels from 0 to 2"),
-        ({"classes": ["a", "b"]}, "labels .* from 0 to 3; expected labels from 0 to 1"),
+        ({"labels": Y - 1}, "labels from -1 to 2; expected .* 0 to 2"),
+        ({"classes": ["a", "b"]}, "labels from 0 to 3; expected .* 0 to 1"),
         ({"images": np.zeros_like(X)}, r"std = \(0.0,\).*above 0"),
         ({"n_val": 40}, "n_val = 40; expected 1 to 39"),
         ({"n_val": 0}, "n_val = 0"),
