@@ -184,7 +184,7 @@ def notebook_page(
         "failed_cell": nb.metadata.get("kdutils", {}).get("failed_cell"),
     }
     body, resources = _exporter().from_notebook_node(nb, {"site": site})
-    # A block that scrolls must be reached by the keyboard; an empty corner of a table is no heading.
+    # What scrolls must be reached by the keyboard; an empty corner of a table is no heading.
     body = body.replace("<pre>", '<pre tabindex="0">').replace("<th></th>", "<td></td>")
     contents = resources["site"]["contents"]  # filled while the text was rendered
     return _wrap(
