@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 CANVAS = 32  # every warp happens on 32 x 32: a power of two keeps normalised coordinates exact
 SPLINE_STEP = 8  # pixels between two control points of the elastic field
@@ -22,7 +23,6 @@ class Kind:
     """Half-ranges of the uniform draws: pixels for shift and elastic, ratios for the others."""
 
     shift: float = 0
-    whole_pixels: bool = True
     rotate: float = 0  # radians, to first order: x += r y, y -= r x
     scale: float = 0
     shear: float = 0
@@ -31,16 +31,16 @@ class Kind:
     alternate: bool = False  # mirrored in every second epoch, instead of by a draw an epoch
 
     @property
-    def moves_whole_pixels(self) -> bool:
+    def whole_pixels(self) -> bool:
         """Whether a view only moves and mirrors, so that each pixel is one pixel of the image."""
-        return self.whole_pixels and not (self.rotate or self.scale or self.shear or self.elastic)
+        return not (self.rotate or self.scale or self.shear or self.elastic)
 
 
 KINDS: dict[str, Kind] = {
     "none": Kind(),
     "jitter": Kind(shift=2),
-    "affine": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12),
-    "elastic": Kind(shift=2, whole_pixels=False, rotate=0.2, scale=0.12, shear=0.12, elastic=3.0),
+    "affine": Kind(shift=2, rotate=0.2, scale=0.12, shear=0.12),
+    "elastic": Kind(shift=2, rotate=0.2, scale=0.12, shear=0.12, elastic=3.0),
     "crop-flip": Kind(shift=4, flip=True),
     "shift-flip": Kind(shift=2, flip=True, alternate=True),  # Jordan 2024, arXiv:2404.00498
 }
@@ -53,14 +53,14 @@ def get(kind: str) -> Kind:
     return KINDS[kind]
 
 
-def hash32(*words: torch.Tensor | int) -> torch.Tensor:
+def hash32(*words: Tensor | int) -> Tensor:
     """Mix integers into 32 random-looking bits each, int64 in [0, 2**32).
 
     A chain of the 32-bit finaliser of MurmurHash3 (Appleby 2011, public domain), one round a word.
     int64 products wrap, which leaves their low 32 bits right on every device.
     """
     mask = 0xFFFFFFFF
-    state: torch.Tensor | int = 0x9E3779B9
+    state: Tensor | int = 0x9E3779B9
     for word in words:
         state = (state ^ word) & mask
         state = ((state ^ (state >> 16)) * 0x85EBCA6B) & mask
@@ -70,7 +70,7 @@ def hash32(*words: torch.Tensor | int) -> torch.Tensor:
 
 
 @lru_cache(maxsize=8)
-def _basis(device: torch.device) -> torch.Tensor:
+def _basis(device: torch.device) -> Tensor:
     """Integer displacement fields [3 + 49, 32 * 32]: 1, u = 2x - 31, v = 2y - 31, the B-splines."""
     at = torch.arange(CANVAS)
     centred = 2 * at - (CANVAS - 1)
@@ -87,12 +87,12 @@ def _basis(device: torch.device) -> torch.Tensor:
     return torch.stack(fields).flatten(1).to(device)
 
 
-def _weights(kind: Kind, seed: int, epoch: int, index: torch.Tensor) -> torch.Tensor:
+def _weights(kind: Kind, seed: int, epoch: int, index: Tensor) -> Tensor:
     """The integer weight of each basis field for x and y: float32 [B, 2, K], K = 3 or 52."""
     stream = hash32(seed, epoch, index)  # [B]
     draw_count = 0
 
-    def uniform(half_range: float, columns: int = 1) -> torch.Tensor:
+    def uniform(half_range: float, columns: int = 1) -> Tensor:
         """Integers uniform on [-half_range, half_range]: [B, columns]."""
         nonlocal draw_count
         half = round(half_range)
@@ -101,19 +101,14 @@ def _weights(kind: Kind, seed: int, epoch: int, index: torch.Tensor) -> torch.Te
         bits = hash32(stream[:, None], column[None])
         return ((bits * (2 * half + 1)) >> 32) - half
 
-    if kind.whole_pixels:
-        shift = uniform(kind.shift, 2) * UNIT
-    else:
-        shift = uniform(kind.shift * UNIT, 2)
+    step = UNIT if kind.whole_pixels else 1
+    shift = uniform(kind.shift * UNIT / step, 2) * step
     # u and v count half pixels, so a slope of one is UNIT / 2
     slope = UNIT / 2
     rotate, shear = uniform(kind.rotate * slope)[:, 0], uniform(kind.shear * slope)[:, 0]
     scale = uniform(kind.scale * slope, 2)
-    if kind.alternate:
-        flip = ((hash32(seed, index, 0x5F1F) + epoch) & 1) * int(kind.flip)
-    else:
-        flip = (hash32(stream, 0x5F1F) & 1) * int(kind.flip)
-    x_from_x = torch.where(flip == 1, -UNIT, scale[:, 0])
+    coin = hash32(seed, index, 0x5F1F) + epoch if kind.alternate else hash32(stream, 0x5F1F)
+    x_from_x = torch.where((coin & int(kind.flip)) == 1, -UNIT, scale[:, 0])
     x = torch.stack([shift[:, 0], x_from_x, shear + rotate], dim=1)
     y = torch.stack([shift[:, 1], shear - rotate, scale[:, 1]], dim=1)
     weights = torch.stack([x, y], dim=1)  # [B, 2, 3]
@@ -123,9 +118,7 @@ def _weights(kind: Kind, seed: int, epoch: int, index: torch.Tensor) -> torch.Te
     return weights.float()
 
 
-def apply(
-    images: torch.Tensor, kind: str, seed: int, epoch: int, index: torch.Tensor
-) -> torch.Tensor:
+def apply(images: Tensor, kind: str, seed: int, epoch: int, index: Tensor) -> Tensor:
     """One view of each image.
 
     images: uint8 [B, C, H, W], H = W <= 32 and even; index: int64 [B], the images' numbers in the
@@ -133,26 +126,26 @@ def apply(
     moves in from outside is 0. Raises ValueError for an unknown kind or a wrong shape or type.
     """
     spec = get(kind)
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[2] != images.shape[3]:
+    square = images.ndim == 4 and images.shape[2] == images.shape[3]
+    if images.dtype != torch.uint8 or not square or images.shape[3] not in range(2, CANVAS + 1, 2):
         raise ValueError(
-            f"views.apply takes square uint8 images [B, C, H, W], not {images.dtype} "
-            f"{list(images.shape)}."
+            f"views.apply takes square uint8 images [B, C, H, W] of an even size up to {CANVAS}, "
+            f"not {images.dtype} {list(images.shape)}."
         )
-    margin, odd = divmod(CANVAS - images.shape[3], 2)
-    if margin < 0 or odd:
-        raise ValueError(f"images must be of an even size up to 32, not {images.shape[3]}.")
     if index.shape != images.shape[:1]:
-        raise ValueError(f"index must be [{len(images)}], one a image, not {list(index.shape)}.")
+        raise ValueError(
+            f"index must be [{len(images)}], one for each image, not {list(index.shape)}."
+        )
     if kind == "none":
         return images
     index = index.to(images.device)
     weights = _weights(spec, seed, epoch, index)
-    if spec.moves_whole_pixels:
+    if spec.whole_pixels:
         return _moved(images, weights, int(spec.shift))
     return _warped(images, weights)
 
 
-def _moved(images: torch.Tensor, weights: torch.Tensor, margin: int) -> torch.Tensor:
+def _moved(images: Tensor, weights: Tensor, margin: int) -> Tensor:
     """What `_warped` gives for shifts and mirror images, read pixel by pixel."""
     size = images.shape[3]
     shift = (weights[:, :, 0] / UNIT).long()  # [B, 2]
@@ -165,7 +158,7 @@ def _moved(images: torch.Tensor, weights: torch.Tensor, margin: int) -> torch.Te
     return padded.gather(2, places[:, None].expand(-1, images.shape[1], -1)).view_as(images)
 
 
-def _warped(images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def _warped(images: Tensor, weights: Tensor) -> Tensor:
     """The images read at the places that the weights' displacement fields lead to."""
     margin = (CANVAS - images.shape[3]) // 2
     fields = weights @ _basis(images.device)[: weights.shape[2]]  # [B, 2, 1024], whole numbers
@@ -181,21 +174,12 @@ def _warped(images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 def epoch_view(
-    images: torch.Tensor,
-    kind: str,
-    seed: int,
-    epoch: int,
-    index: torch.Tensor | None = None,
-    chunk: int = 512,
-) -> torch.Tensor:
+    images: Tensor, kind: str, seed: int, epoch: int, index: Tensor | None = None, chunk: int = 512
+) -> Tensor:
     """One view of a whole training set: uint8 [N, C, H, W] in and out, made in chunks."""
-    get(kind)
     if kind == "none":
         return images
     if index is None:
         index = torch.arange(len(images), device=images.device)
-    parts = [
-        apply(images[at : at + chunk], kind, seed, epoch, index[at : at + chunk])
-        for at in range(0, len(images), chunk)
-    ]
-    return torch.cat(parts)
+    pairs = zip(images.split(chunk), index.split(chunk), strict=True)
+    return torch.cat([apply(some, kind, seed, epoch, at) for some, at in pairs])

@@ -124,7 +124,7 @@ def test_the_hash_is_uniform_and_its_bits_are_independent_of_the_neighbour():
         ({"kind": "blur"}, "kind of view"),
         ({"images": torch.zeros(2, 1, 28, 28)}, "uint8"),
         ({"images": torch.zeros(2, 1, 40, 40, dtype=torch.uint8)}, "up to 32"),
-        ({"index": torch.arange(3)}, "one a image"),
+        ({"index": torch.arange(3)}, "one for each image"),
     ],
 )
 def test_bad_input_is_refused(change, message):
