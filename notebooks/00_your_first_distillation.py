@@ -11,7 +11,7 @@
 #
 # Large networks are accurate and slow. Small ones are fast and make more mistakes. *Knowledge
 # distillation* trains the small one with the help of the large one. The large network, the
-# *teacher*, looks at each training image and says how likely it finds every class. The small
+# *teacher*, looks at each training image and says how likely it finds each class. The small
 # network, the *student*, learns to say the same. Nothing else changes: same images, same small
 # network, same number of steps. That is the whole idea, and you will have it running in ten minutes.
 #
@@ -59,14 +59,14 @@ lab
 # 3. Shuffle the teacher's answers, so that each image gets the answer for another one. Does the
 #    student do as well as with labels alone, a little worse, or far worse?
 # 4. PyTorch's official tutorial distils one network once, and reports a gain of 0.94 points. Run it
-#    with five seeds. Will the 95 % interval of the gain leave out zero?
+#    with five seeds. Will the 95 % interval of the gain exclude zero?
 #
 # ## 1. A teacher, and the training loop
 #
 # We use the 1,797 handwritten digits that come with scikit-learn, enlarged to 28 × 28 pixels. Nothing
-# is downloaded. The teacher learns from 1,100 of them. The students will see only the first 100. All
-# networks are judged on 500 images that none of them has seen. (Another 197 are kept for choosing
-# settings, which this chapter does not do.)
+# is downloaded. The teacher learns from 1,100 of them. The students will see only the first 100 of
+# these. All networks are judged on 500 images that none of them has seen. (Another 197 are kept for
+# choosing settings, which this chapter does not do.)
 
 # %%
 import torch
@@ -79,7 +79,7 @@ digits = data.load("digits")
 
 
 def prepare(images):
-    """Pixels from 0 to 255 become numbers around 0, by MNIST's mean and deviation."""
+    """Pixels from 0 to 255 become numbers around 0, by MNIST's mean and standard deviation."""
     return (images.float() / 255 - 0.1307) / 0.3081
 
 
@@ -146,7 +146,7 @@ teacher = train(new_net(256, seed=0), x, from_labels, seed=0, **budget)
 print(f"teacher: {accuracy(teacher):.1f} % of {len(y_new)} new images right")
 
 # %% [markdown]
-# **Your turn (5 minutes).** An optimiser is no magic. Plain gradient descent moves every weight $w$
+# **Your turn (5 minutes).** An optimiser is not magic. Plain gradient descent moves every weight $w$
 # to $w - \eta\, \partial L / \partial w$, where $\eta$ is the learning rate. Write that step without
 # `torch.optim`.
 
@@ -186,8 +186,8 @@ print("Four steps by hand end where torch.optim.SGD ends.")
 #
 # $$ q_i = \frac{\exp(z_i / T)}{\sum_j \exp(z_j / T)} . $$
 #
-# At $T = 1$ this is the ordinary softmax. The larger $T$, the more alike the probabilities. Their
-# order never changes.
+# At $T = 1$ this is the ordinary softmax. The larger $T$, the more alike the probabilities become.
+# Their order never changes.
 #
 # **Your turn (2 minutes).** Write it.
 
@@ -221,21 +221,22 @@ doubt = soften(t, 1.0).max(dim=1).values.argsort()[[0, 1, -1]].tolist()  # two u
 fig, axes = plt.subplots(2, 3, figsize=(9, 4.2), height_ratios=(1, 1.3), sharey="row")
 for (picture, bars), i in zip(axes.T, doubt, strict=True):
     picture.imshow(digits.train.images[i, 0], cmap="gray_r")
-    picture.set(title=f"label: {y[i]}", xticks=[], yticks=[])
-    picture.grid(False)
+    picture.set(title=f"label: {y[i]}")
+    picture.axis("off")
     bars.bar(range(10), soften(t[i], 1.0), width=0.8, color="C0", label="T = 1")
     bars.bar(range(10), soften(t[i], 4.0), width=0.4, color="C1", hatch="//", label="T = 4")
     bars.set(xticks=range(10), xlabel="class", ylim=(0, 1))
 axes[1, 0].set(ylabel="probability")
 axes[1, 2].legend()
-said = [f"labelled {y[i]}: {soften(t[i], 1.0).max():.2f} and {soften(t[i], 4.0).max():.2f}" for i in doubt]  # fmt: skip
+said = [f"labelled {y[i]}: class {t[i].argmax()}, {soften(t[i], 1.0).max():.2f} and {soften(t[i], 4.0).max():.2f}" for i in doubt]  # fmt: skip
 lab.show(fig, "00_answers", "Three digits with the teacher's ten probabilities. The largest at T = 1 and "
          "T = 4: " + "; ".join(said) + ".")  # fmt: skip
 
 # %% [markdown]
 # On the left and in the middle are the two images that the teacher is least sure of, on the right the
 # one that it is most sure of. Look at the classes that rise at $T = 4$. Would you have hesitated
-# between the same ones? None of this is in a label.
+# between the same ones? None of this is in a label. Is the highest bar always at the label? Where it
+# is not, the teacher is wrong, and the student will hear that too.
 #
 # ## 3. The distillation loss
 #
@@ -316,25 +317,25 @@ def student(loss_of, seed, epochs=40):
 alone, taught = student(from_labels, seed=0), student(from_teacher, seed=0)
 print(f"100 labels alone:          {accuracy(alone):.1f} % of the new images right")
 print(f"100 labels and answers:    {accuracy(taught):.1f} %")
-print(f"teacher, of 1,100 labels:  {accuracy(teacher):.1f} %")
+print(f"teacher, 1,100 labels:     {accuracy(teacher):.1f} %")
 
 # %% [markdown]
 # That is distillation. The taught student never saw more than 100 images. What the teacher learned
-# from its other 1,000 reached the student through ten numbers an image.
+# from its other 1,000 reached the student through ten numbers per image.
 #
 # ## 5. Was it luck?
 #
 # One pair of runs is one observation. Another seed gives other first weights and another order of the
 # images, and with them another accuracy. So we repeat the pair at ten seeds, and look at the
-# *differences*. Both students of a pair share their seed. What a lucky start gives to both cancels
-# out, and a fair comparison needs fewer runs.
+# *differences*. The two students of a pair share their seed, so whatever a lucky start gives to both
+# cancels out.
 #
 # From $n$ gains with mean $\bar d$ and standard deviation $s$, the 95 % interval of the true mean is
 #
 # $$ \bar d \pm t_{n-1}\, \frac{s}{\sqrt{n}} , $$
 #
 # where $t_{n-1}$ is the 97.5 % quantile of Student's $t$ distribution: 2.26 for ten pairs, 12.7 for two.
-# If the interval leaves out zero, luck with seeds is a poor explanation of the gain.
+# If the interval excludes zero, luck with seeds is a poor explanation of the gain.
 
 # %%
 import pandas as pd
@@ -361,19 +362,25 @@ fig, ax = plt.subplots(figsize=(7, 3.2))
 ax.plot([0, 1], scores[["labels alone", "distilled"]].T, "o-", color="C0", lw=1, alpha=0.7)
 ax.axhline(accuracy(teacher), color="k", ls="--", lw=1, marker="", label="teacher")
 ax.set(xticks=[0, 1], xticklabels=["labels alone", "distilled"], xlim=(-0.3, 1.3),
-       ylabel="test accuracy (%)", title=f"{n} pairs of students, one line a seed")  # fmt: skip
+       ylabel="test accuracy (%)", title=f"{n} pairs of students, one line per seed")  # fmt: skip
 ax.legend(loc="lower right")
-lab.show(fig, "00_seeds", "Ten lines, one a seed, from a student of labels alone (mean "
+lab.show(fig, "00_seeds", "Ten lines, one per seed, from a student with labels alone (mean "
          f"{scores['labels alone'].mean():.1f} %) to its distilled twin ({scores['distilled'].mean():.1f} %); "
          f"the teacher is at {accuracy(teacher):.1f} %.")  # fmt: skip
 
 # %% [markdown]
+# Did pairing help? If the lines ran parallel, a good seed would be good for both students, and taking
+# differences would narrow the interval. Where lines cross, as many do here, there is little to cancel.
+# You cannot know this before you run, and pairing costs next to nothing.
+#
 # Mind what this interval covers: the luck of the *student's* seed. All ten pairs share one teacher,
 # the same 100 training images and the same 500 test images. A claim about other images would need
 # other images.
 #
-# Luck is not the only other explanation. Would the student of labels catch up, if it only trained for
-# longer? Would *any* soft answers help, even those for other images? Two controls tell.
+# Luck is not the only other explanation. Would the student with labels alone catch up if it trained
+# for longer? Would *any* soft answers help, even those for other images? Here are two controls.
+# [Chapter 01](01_soft_and_hard_targets.ipynb) adds two more: soft answers without knowledge, and a
+# teacher that saw no other images than its student.
 
 # %%
 g = torch.Generator().manual_seed(0)
@@ -635,7 +642,8 @@ if {ex.ALONE, ex.TAUGHT} <= set(shown):
     fig, ax = plt.subplots(figsize=(7.5, 2.8))
     alt = lab.dots(ax, shown, "test_accuracy")
     ax.set(xlabel="test accuracy (%)")
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    if ax.get_legend_handles_labels()[0]:  # none beside toy results
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
     lab.show(fig, "00_tutorial", "Test accuracy in percent: " + alt + ".", shown)
 else:
     print("No figure: the two students are not recorded.")
@@ -647,7 +655,7 @@ else:
 from IPython.display import Markdown
 
 gain, labels = scores["gain"].mean(), scores["labels alone"]
-zero = "leaves out zero" if abs(gain) > half else "holds zero"
+zero = "excludes zero" if abs(gain) > half else "includes zero"
 toy = (
     ""
     if lab.profile.datasets["cifar10"] == "cifar10"
@@ -657,7 +665,7 @@ rows = {"its own setting, α = .25": ex.TAUGHT, "α = .9": ex.HEAVY, "permuted t
 gains = lab.differences("test_accuracy", {q: (arm, ex.ALONE) for q, arm in rows.items()})
 Markdown(f"""
 1. **The teacher's answers** changed the accuracy by {gain:+.1f} ± {half:.1f} points ({n} pairs). The interval {zero}.
-2. **The seed alone** moved the student of labels from {labels.min():.1f} to {labels.max():.1f} %, a range of {labels.max() - labels.min():.1f} points.
+2. **The seed alone** moved the student with labels alone from {labels.min():.1f} to {labels.max():.1f} %, a range of {labels.max() - labels.min():.1f} points.
 3. **Shuffled answers** led to {controls["shuffled answers"]:.1f} %, labels alone to {controls["labels alone"]:.1f} % at the same seeds.
 4. **PyTorch's tutorial** gained 0.94 points in its one run. Here are the gains over hard labels at our {len(lab.seeds)} seeds{toy}:
 
@@ -665,11 +673,11 @@ Markdown(f"""
 
 # %% [markdown]
 # Read the first two answers together. If the gain is much larger than the range of seeds, one pair of
-# runs would have shown it. If it is smaller, one pair could have shown anything.
+# runs would have shown it. If it is smaller, one pair could easily have misled you.
 #
-# The fourth answer is the usual case. A published gain of one run is the difference of two numbers
-# that each carry the luck of a seed. Compare it with the half-width of our interval: a smaller gain
-# could not be told from zero even with all of our runs. The tutorial did give both students the same
+# The fourth question is the one you meet in papers. A gain published from one pair of runs is the
+# difference of two numbers that each carry the luck of a seed. Compare it with the half-width of our
+# interval: a gain smaller than that could not be told from zero even with all of our runs. The tutorial did give both students the same
 # first weights, but not the same order of images. The row with the permuted teacher tells how much of
 # a change comes without any knowledge of the image. If it gained as much as the real teacher, nothing
 # would have been distilled.
@@ -687,8 +695,8 @@ Markdown(f"""
 # - **Settings.** $T = 4$, $\alpha = .9$ and 40 epochs were set by hand, so that this page runs fast, by
 #   somebody who saw the test accuracy. For an effect of a point that would be a fault. A study chooses
 #   its settings on the validation images.
-# - **What the interval leaves out.** Other images, another test set, and in the tutorial's rows the
-#   luck of the one teacher that all students share.
+# - **What the interval leaves out.** Other training images, another test set, and, on the digits as in
+#   the tutorial, the luck of the one teacher that all students share.
 #
 # The tutorial goes on to match the *inner features* of student and teacher, and reports 71.50 % for
 # one run of that. This chapter leaves feature distillation out.

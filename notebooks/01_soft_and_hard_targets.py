@@ -83,7 +83,7 @@ log_truth = log_posterior("test")  # log p(y | x): [5000, 10]
 bayes_accuracy = metrics.accuracy(log_truth, test.labels)
 bayes_nll = metrics.nll(log_truth, test.labels)
 print(f"Guessing by the true probabilities gets {bayes_accuracy:.2f} % of the test images right.")
-print(f"Their negative log-likelihood (NLL) is {bayes_nll:.4f} nats an image.")
+print(f"Their negative log-likelihood (NLL) is {bayes_nll:.4f} nats per image.")
 
 z_teacher = lab.logits("teacher of ten times the images")  # of one run: [5000, 10]
 truth, learned = F.softmax(log_truth, dim=1), F.softmax(z_teacher, dim=1)  # [5000, 10]
@@ -125,8 +125,8 @@ for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, s
     frame = pd.DataFrame({"truth": truth[i], "learned (one run)": learned[i]}, bayes10.CLASSES)
     frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xticks=[0, 0.5, 1])  # fmt: skip
     ax.set(xlabel=f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", xlim=(0, 1), ylim=(9.5, -0.5))  # fmt: skip
-alt = [ax.get_xlabel().replace("\n", " ") for ax in axes[1]]
-lab.show(fig, "01_pictures", f"Four pictures, true and learned {'; '.join(alt)}.")
+alt = [f"{a.get_title('left')}, {b.get_xlabel()}".replace("\n", " ") for a, b in axes.T]
+lab.show(fig, "01_pictures", f"Four pictures, true and learned probability. {'; '.join(alt)}.")
 
 # %% [markdown]
 # ## 2. One loss for every kind of target
@@ -277,7 +277,7 @@ def train(x, target, epochs=recipe.epochs):
 
 
 # %% [markdown]
-# Is it the loop that made the records? `kdutils.training.fit` takes a recipe. For a teacher's answer
+# Is this the loop that made the records? `kdutils.training.fit` takes a recipe. For a teacher's answer
 # it computes the KL divergence and not the cross-entropy. We train two epochs both ways and compare
 # every weight. (A formula of your own that adds up in another order may differ in the last digits.
 # That is no error.) Then we train in full, live, once for each target. Beside each student stands the
@@ -295,7 +295,7 @@ for name, target in targets.items():
     theirs = fit(short, dataset, lambda epoch, name=name: answers[name], device=torch.device("cpu"))
     weights = zip(train(x, target, 2).parameters(), theirs.net.parameters(), strict=True)
     apart = max(float((a - b).detach().abs().max()) for a, b in weights)
-    assert apart < 1e-4, f"{name}: the two loops part by {apart:.1e}"
+    assert apart < 1e-4, f"{name}: the two loops differ by {apart:.1e}"
     print(f"{name}: " + ("every weight equal, bit for bit" if apart == 0 else f"{apart:.0e} apart"))
 
 # %%
@@ -337,7 +337,7 @@ rows = {
     name: {
         "to the twin (%)": 100 * m[own, twin].mean().item(),
         "to the other eight classes (%)": 100 * (1 - m[own, twin] - m[own, own]).mean().item(),
-        "entropy (nats an image)": entropy(teachers[name].double()).mean().item(),
+        "entropy (nats per image)": entropy(teachers[name].double()).mean().item(),
     }
     for name, m in by_class.items()
 }
@@ -366,8 +366,8 @@ lab.show(fig, "01_similarity", f"Mean probability by class, blocks of two. To th
 # is knowledge.**
 #
 # Label smoothing has the same entropy as the truth and no blocks. It acts like **a teacher that knows
-# nothing**, which makes it a good control: whatever softness alone can do for a student, label
-# smoothing does too.
+# nothing but the label**, which makes it a good control: what softness alone can do for a student,
+# label smoothing should do too.
 #
 # ## 6. Temperature
 #
@@ -500,7 +500,7 @@ v = z_teacher[:1000].double()  # the teacher's [1000, 10]
 
 
 def soft_gradient(T):
-    """T² times the gradient of KL by the student's logits, one row an image: [1000, 10]."""
+    """T² times the gradient of KL by the student's logits, one row per image: [1000, 10]."""
     at = z.clone().requires_grad_()
     loss = distillation_loss(at, v, test.labels[:1000], T, alpha=1.0)
     return torch.autograd.grad(loss, at)[0] * len(z)  # the loss is a batch mean: undo it
@@ -515,7 +515,7 @@ within = min(T for T in size if size[T] > 0.9 * size[256.0])
 print(f"With T², the gradient at T = 1 has {size[1.0] / size[256.0]:.0%} of its length at T = 256.")
 print(f"It is within a tenth of its final length from T = {within:g} on.")
 
-# %% tags=["hide-input"]
+# %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
 left.loglog(list(size), list(size.values()), label="with T²", markevery=1)
 left.loglog(list(size), [g / T**2 for T, g in size.items()], label="without T²", markevery=1)
@@ -572,7 +572,7 @@ for ax, best, label in ((left, bayes_accuracy, "Bayes classifier"), (right, baye
     ax.axvline(best, color="k", ls=":", marker="", label=label)
     ax.set_xlim(min(low, best - 0.01), max(high, best + 0.01))
 left.set(xlabel=f"accuracy on {len(test):,} test images (%)")
-right.set(xlabel="negative log-likelihood (nats an image)")
+right.set(xlabel="negative log-likelihood (nats per image)")
 fig.legend(loc="outside upper right")
 lab.show(fig, "01_first_distillation",
          f"Test accuracy in percent: {words}; Bayes classifier {bayes_accuracy:.2f}.", arms)  # fmt: skip
@@ -623,7 +623,7 @@ fig, ax = plt.subplots(figsize=(6.5, 3.7))
 for k, kind in enumerate(("hard labels", "perfect teacher")):
     for at, suffix in enumerate(sizes):
         if found := lab.values(kind + suffix, "test_accuracy"):
-            figures.dot(ax, at + (-0.04, 0.04)[k], *metrics.mean_ci(found), style=k, vertical=True,
+            figures.dot(ax, at + (-0.04, 0.04)[k], *metrics.shown_ci(found), style=k, vertical=True,
                         label=None if suffix else kind)  # fmt: skip
 ax.axhline(bayes_accuracy, color="k", ls=":", marker="", label="Bayes classifier")
 ax.set(xticks=range(3), xticklabels=by_size.index, xlim=(-0.4, 2.4), ylabel="test accuracy (%)")
@@ -635,18 +635,6 @@ lab.show(fig, "01_images", f"Test accuracy against images. {'; '.join(alt)}.", [
 # ## What we saw
 #
 # Take out your guesses.
-#
-# 1. *The truth against labels.* Both students saw the same images. The share of the gap that closes is
-#    what probabilities are worth here, when they are right.
-# 2. *Softness without knowledge.* Look at label smoothing twice: at its accuracy, and at the last two
-#    columns of the table, which judge its probabilities. The two need not move together. A negative
-#    share means that the arm does worse than hard labels.
-# 3. *Targets of other images.* A permuted target says nothing about its picture. The student can only
-#    learn it by heart, which helps with no new picture. Guessing among ten classes is right 10 % of
-#    the time.
-# 4. *More images.* Two measures, two answers. The *lead* asks how many more test images are right. The
-#    *share* asks how much of what labels miss the truth brings back. "The fewer images, the more a
-#    teacher is worth" is a claim about the lead; check the other column before you repeat it.
 
 
 # %% tags=["hide-input"]
@@ -665,8 +653,21 @@ Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the ga
    The teacher of the same images, itself right on {said(lab.mean("teacher of the same images", "test_accuracy"), digits=1)}, closes {said(gap_closed("learned teacher of the same images"))}.""")  # fmt: skip
 
 # %% [markdown]
-# Line 5 is about the two learned teachers. The teacher of the same images had no more to go on than
-# its student. Whatever the other one adds comes out of labels that the student never saw.
+# How to read the lines:
+#
+# 1. *The truth against labels.* Both students saw the same images. The share of the gap that closes is
+#    what probabilities are worth here, when they are right.
+# 2. *Softness without knowledge.* Look at label smoothing twice: at its accuracy, and at the last two
+#    columns of the table, which judge its probabilities. The two need not move together. A negative
+#    share means that the arm does worse than hard labels.
+# 3. *Targets of other images.* A permuted target says nothing about its picture. The student can only
+#    learn it by heart, which helps with no new picture. Guessing among ten classes is right 10 % of
+#    the time.
+# 4. *More images.* Two measures, two answers. The *lead* asks how many more test images are right. The
+#    *share* asks how much of what labels miss the truth brings back. "The fewer images, the more a
+#    teacher is worth" is a claim about the lead; check the other column before you repeat it.
+# 5. *The two learned teachers.* The teacher of the same images had no more to go on than its student.
+#    Whatever the other one adds comes out of labels that the student never saw.
 #
 # ## Where it can mislead
 #
@@ -699,6 +700,8 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # Compare the spread of the two lines. If the first is wider, the intervals of section 9 are too narrow
 # for a statement about images in general. A few sets are too few to say how much.
 #
+# - **The ceiling is measured on a sample.** The Bayes classifier is best for images in general. On these
+#   5,000, a student may beat it by luck, and a share of the gap is a ratio of means without an interval.
 # - **A teacher that saw more labels passes them on.** The learned teacher had ten times the student's
 #   labels. That is usually the point of having a teacher, but it is no magic. The fair control is the
 #   teacher *of the same images*.
@@ -743,8 +746,8 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 #
 # - One loss takes any target: the cross-entropy of a distribution. For a hard label it is the usual
 #   one; for a teacher's answer it has the gradient of the KL divergence.
-# - A teacher helps as far as it comes closer to $p(y \mid x)$ than the label does. Two controls belong
-#   beside every such claim: label smoothing of the same entropy, and targets of other images.
+# - The closer a teacher's answers come to $p(y \mid x)$, the more they can help. Two controls belong
+#   beside every claim that they did: label smoothing of the same entropy, and targets of other images.
 # - A temperature softens probabilities and never changes their order.
 # - The distillation loss sums over classes and averages over the batch. At high temperatures $T^2$
 #   keeps the teacher's weight constant and the student matches logits; at low ones neither holds.
