@@ -16,23 +16,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
+from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST
 
 from . import ROOT, bayes10, views
 from .registry import Registry
 
-NAMES = (
-    "mnist",
-    "cifar10",
-    "cifar100",
-    "digits",
-    "bayes10",
-    "bayes10-toy",
-)  # `_LOADERS` has them, below
 PATIENCE = 8  # seconds without an answer after which a download is given up
 BAYES10_IMAGES = {"train": 10_000, "val": 2_000, "test": 5_000}
-Array = np.ndarray | torch.Tensor | Sequence[int]
-REGISTERED = Registry("dataset", NAMES.__contains__, [*NAMES], "data.register(name, load)")
+Array = np.ndarray | Tensor | Sequence[int]
 
 
 class MissingData(RuntimeError):
@@ -43,13 +35,13 @@ class MissingData(RuntimeError):
 class Split:
     """images: uint8 [N, C, H, W]; labels: int64 [N]."""
 
-    images: torch.Tensor
-    labels: torch.Tensor
+    images: Tensor
+    labels: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: torch.Tensor) -> "Split":
+    def take(self, index: Tensor) -> "Split":
         """The images at these positions."""
         return Split(self.images[index], self.labels[index])
 
@@ -83,11 +75,10 @@ class Dataset:
                     f"{self.name}, {part}: images of {list(shape)}, labels from {y.min()} to "
                     f"{y.max()}; expected {list(self.in_shape)}, as in train, and 0 to {last}."
                 )
-        channels = self.in_shape[0]
-        if not len(self.mean) == len(self.std) == channels or min(self.std) <= 0:
+        if not len(self.mean) == len(self.std) == self.in_shape[0] or min(self.std) <= 0:
             raise ValueError(
                 f"{self.name}: mean = {self.mean} and std = {self.std}; expected a number for "
-                f"each of {channels} channels, and std above 0."
+                f"each of {self.in_shape[0]} channels, and std above 0."
             )
 
     @property
@@ -121,7 +112,7 @@ def folder() -> Path:
     return Path(os.environ.get("KDUTILS_DATA") or ROOT / "data")
 
 
-def normalise(images: torch.Tensor, dataset: Dataset) -> torch.Tensor:
+def normalise(images: Tensor, dataset: Dataset) -> Tensor:
     """uint8 [B, C, H, W] to float32 with the data set's mean 0 and deviation 1 per channel."""
     mean = torch.tensor(dataset.mean, device=images.device).view(1, -1, 1, 1)
     std = torch.tensor(dataset.std, device=images.device).view(1, -1, 1, 1)
@@ -147,8 +138,7 @@ def _load_torchvision(kind: type, inner: str, files: str) -> Dataset:
         raise MissingData(
             f"{kind.__name__} is not in {folder() / inner}, and its download failed ({failed}). "
             f"Two ways out: (1) put {files} there, or set KDUTILS_DATA to the folder that holds "
-            f"{inner}; with a network they are downloaded by themselves. (2) Choose "
-            'PROFILE = "smoke", which uses embedded data and needs neither.'
+            f'{inner}. (2) Choose PROFILE = "smoke", which needs neither files nor a network.'
         ) from failed
     finally:
         socket.setdefaulttimeout(patience)
@@ -179,9 +169,8 @@ def _load_digits() -> Dataset:
     large = F.interpolate(small * 255 / 16, size=24, mode="bilinear", align_corners=False)
     images = F.pad(large.round().to(torch.uint8), [2, 2, 2, 2])  # 28 x 28, as MNIST has it
     rest, test = _split(Split(images, torch.tensor(digits.target)), 500)
-    return Dataset(
-        "digits", tuple("0123456789"), *_split(rest, 197), test, *_MEAN_AND_STD["digits"]
-    )
+    parts = *_split(rest, 197), test
+    return Dataset("digits", tuple("0123456789"), *parts, *_MEAN_AND_STD["digits"])
 
 
 def _load_bayes10(images: Iterable[int]) -> Dataset:
@@ -197,6 +186,7 @@ _LOADERS = {
     "bayes10": partial(_load_bayes10, BAYES10_IMAGES.values()),
     "bayes10-toy": partial(_load_bayes10, (1_000, 300, 1_000)),  # quick to judge on, for `smoke`
 }
+REGISTERED = Registry("dataset", _LOADERS.__contains__, [*_LOADERS], "data.register(name, load)")
 
 
 def from_arrays(
@@ -213,7 +203,7 @@ def from_arrays(
     images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W]. labels, test_labels: whole
     numbers from 0, [N]. classes: their names, else the numbers. n_val: how many images are held out
     for validation (a tenth), always the same ones. Mean and deviation are those of the training
-    images. Raises ValueError where they do not fit together, as `Dataset` does.
+    images. Raises ValueError as `Dataset` does.
     """
     rest, test = _as_split(images, labels), _as_split(test_images, test_labels)
     _check(f"{name}, train", rest)
@@ -240,7 +230,7 @@ def register(name: str, load: Callable[[], Dataset], replace: bool = False) -> C
 
 def check(name: str) -> None:
     """ValueError for a name that no data set has."""
-    if name not in NAMES:
+    if name not in _LOADERS:
         REGISTERED.get(name)
 
 
@@ -251,8 +241,7 @@ def load(name: str) -> Dataset:
     Raises ValueError for an unknown name; MissingData where there is neither file nor network. No
     other data set ever takes its place.
     """
-    check(name)
-    return _loaded(name, _LOADERS[name] if name in NAMES else REGISTERED.get(name))
+    return _loaded(name, _LOADERS.get(name) or REGISTERED.get(name))
 
 
 @lru_cache(maxsize=4)

@@ -16,21 +16,14 @@ from .registry import Registry
 NO_LABEL = -100  # in place of a label that is withheld
 
 
-def check_temperature(temperature: float) -> None:
-    """ValueError unless the temperature is a finite number above 0."""
+def _check_temperature(temperature: float) -> None:
     if not (isinstance(temperature, int | float) and 0 < temperature < math.inf):
         raise ValueError(f"temperature = {temperature!r} must be a finite number above 0.")
 
 
-def check_alpha(alpha: float) -> None:
-    """ValueError unless alpha, the weight of the soft term, lies in [0, 1]."""
-    if not (isinstance(alpha, int | float) and 0 <= alpha <= 1):
-        raise ValueError(f"alpha = {alpha!r} must lie in [0, 1]: 0 is labels alone, 1 no labels.")
-
-
 def _check_shapes(student: Tensor, targets: Tensor) -> None:
-    shapes = f"logits {list(student.shape)}, targets {list(targets.shape)}"
     if student.ndim != 2 or student.shape != targets.shape:
+        shapes = f"logits {list(student.shape)}, targets {list(targets.shape)}"
         raise ValueError(f"{shapes}: both must be [batch, classes].")
 
 
@@ -39,7 +32,7 @@ def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
 
     Raises ValueError for T <= 0. Source: Hinton, Vinyals, Dean 2015, equation 1.
     """
-    check_temperature(temperature)
+    _check_temperature(temperature)
     return F.softmax(logits / temperature, dim=-1)
 
 
@@ -70,9 +63,10 @@ def kd_loss(
     outside [0, 1], shapes that differ, or labels missing where alpha < 1. Source: Hinton, Vinyals,
     Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
     """
-    check_temperature(temperature)
-    check_alpha(alpha)
+    _check_temperature(temperature)
     _check_shapes(student_logits, teacher_logits)
+    if not (isinstance(alpha, int | float) and 0 <= alpha <= 1):
+        raise ValueError(f"alpha = {alpha!r} must lie in [0, 1]: 0 is labels alone, 1 no labels.")
     if labels is None and alpha < 1:
         raise ValueError(f"alpha = {alpha} needs labels, but labels is None: pass them.")
     soft = F.kl_div(
