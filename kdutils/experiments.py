@@ -210,15 +210,15 @@ class Lab:
         if self.profile.name == "smoke":
             lines.append(
                 "**Toy data.** The profile `smoke` trains tiny networks on embedded images in "
-                "seconds. Its numbers show that the code runs. They are no results."
+                "seconds. Its numbers show that the code runs. They are not results."
             )
         records = {record.id: record for record in self.runs["record"]}.values()
         if records:
             seconds = sum(record.seconds for record in records)
             took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
-            devices = ", ".join(sorted({f"{r.device}, {r.threads} thread(s)" for r in records}))
+            devices = ", ".join(sorted({f"{r.device} (threads: {r.threads})" for r in records}))
             lines.append(
-                f"This page rests on {len(records)} runs of the profile `{self.profile.name}`. "
+                f"Runs that this page rests on: {len(records)}, of the profile `{self.profile.name}`. "
                 f"Training them took {took} in all, on: {devices}. Reading them takes seconds."
             )
         if lacking := self.missing():

@@ -42,7 +42,7 @@ def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def nll(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Negative log-likelihood of the labels, nats an image."""
+    """Negative log-likelihood of the labels, nats per image."""
     _check(logits, labels)
     return float(F.cross_entropy(logits.double(), labels))
 
