@@ -218,8 +218,8 @@ class Lab:
             took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
             devices = ", ".join(sorted({f"{r.device} (threads: {r.threads})" for r in records}))
             lines.append(
-                f"Runs that this page rests on: {len(records)}, of the profile `{self.profile.name}`. "
-                f"Training them took {took} in all, on: {devices}. Reading them takes seconds."
+                f"This page rests on {len(records)} run{'s' * (len(records) > 1)} of the profile "
+                f"`{self.profile.name}`. Training them took {took} in all, on: {devices}. Reading them takes seconds."
             )
         if lacking := self.missing():
             total = sum(len(arm.recipes(self.seeds)) for arm in self.arms.values())
