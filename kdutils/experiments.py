@@ -219,7 +219,8 @@ class Lab:
             devices = ", ".join(sorted({f"{r.device} (threads: {r.threads})" for r in records}))
             lines.append(
                 f"This page rests on {len(records)} run{'s' * (len(records) > 1)} of the profile "
-                f"`{self.profile.name}`. Training them took {took} in all, on: {devices}. Reading them takes seconds."
+                f"`{self.profile.name}`. Training them took {took} in all, on: {devices}. Reading "
+                "them takes seconds."
             )
         if lacking := self.missing():
             total = sum(len(arm.recipes(self.seeds)) for arm in self.arms.values())
