@@ -24,7 +24,7 @@ class Family(NamedTuple):
 
     make: called with (in_shape, classes, *numbers), and `dropout` where it can be had, of (inputs,
     hidden). pattern: what follows the family in a name ('N': a number). example: names for an
-    error. width: what an omitted '-w<width>' means. depths: what the first number may be.
+    error. width: what an omitted '-w<width>' means, 0 where there is none. depths: what the first number may be.
     """
 
     make: Callable[..., nn.Module]
@@ -35,7 +35,7 @@ class Family(NamedTuple):
     dropout: tuple[bool, bool] = (False, False)
 
 
-_W, _HIDDEN, _BY_SIX, _BY_NINE = "(?:-w(N))?", (False, True), range(10, 1001, 6), range(11, 1002, 9)
+_HIDDEN, _BY_SIX, _BY_NINE = (False, True), range(10, 1001, 6), range(11, 1002, 9)
 _SMALL = (8, 14, 20, 26, 32, 44, 56, 110)  # not 50: that is another network's name
 _PRERESNET = "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'"
 _RESNEXT = "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)"
@@ -45,21 +45,22 @@ _WRN, _DENSENET = (
 )
 FAMILIES = {
     "mlp": Family(plain.mlp, "((?:-N)+)", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
-    "cnn5": Family(plain.cnn5, _W, "'cnn5', 'cnn5-w8'", 32, (), _HIDDEN),
-    "resnet18": Family(residual.resnet, _W, "'resnet18', 'resnet18-w16'", 64),
-    "resnet": Family(residual.small_resnet, "(N)" + _W, "'resnet8', 'resnet20-w32'", 16, _SMALL),
-    "fastnet": Family(FastNet, _W, "'fastnet', 'fastnet-w32'", 64),
-    "wrn": Family(residual.wide_resnet, "-(N)-(N)" + _W, _WRN, 16, _BY_SIX, _HIDDEN),
-    "preresnet": Family(residual.preresnet, "-(N)" + _W, _PRERESNET, 16, _BY_NINE),
+    "cnn5": Family(plain.cnn5, "", "'cnn5', 'cnn5-w8'", 32, (), _HIDDEN),
+    "resnet18": Family(residual.resnet, "", "'resnet18', 'resnet18-w16'", 64),
+    "resnet": Family(residual.small_resnet, "(N)", "'resnet8', 'resnet20-w32'", 16, _SMALL),
+    "fastnet": Family(FastNet, "", "'fastnet', 'fastnet-w32'", 64),
+    "wrn": Family(residual.wide_resnet, "-(N)-(N)", _WRN, 16, _BY_SIX, _HIDDEN),
+    "preresnet": Family(residual.preresnet, "-(N)", _PRERESNET, 16, _BY_NINE),
     "densenet": Family(residual.densenet, "-(N)-(N)", _DENSENET, depths=_BY_SIX),
-    "resnext": Family(residual.resnext, "-(N)-(N)x(N)" + _W, _RESNEXT, 64, _BY_NINE),
+    "resnext": Family(residual.resnext, "-(N)-(N)x(N)", _RESNEXT, 64, _BY_NINE),
 }
 
 
 def _find(name: object) -> tuple[Family, list[int]] | None:
     """The family of a name and the numbers in it, an omitted width filled in."""
     for key, family in FAMILIES.items():
-        if match := re.fullmatch(key + family.pattern.replace("N", r"[1-9]\d*"), str(name)):
+        pattern = key + family.pattern + ("(?:-w(N))?" if family.width else "")
+        if match := re.fullmatch(pattern.replace("N", r"[1-9]\d*"), str(name)):
             groups = "-".join(match.groups(str(family.width)))
             return family, [int(n) for n in re.findall(r"\d+", groups)]
     return None

@@ -201,11 +201,8 @@ def preresnet(shape: Shape, classes: int, depth: int, width: int) -> Chain:
     layers for a bottleneck of three, so what it and seed 002 call PreResNet-110 is this one of 164
     layers; its shortcut convolutions take a block's raw input, these follow He's code.
     """
-
-    def block(n_in: int, n_out: int, stride: int) -> PreActBottleneck:
-        return PreActBottleneck(n_in, n_out // 4, stride)
-
-    blocks = stages(block, width, 4 * width, [depth // 9] * 3)
+    counts = [depth // 9] * 3
+    blocks = stages(lambda i, n, by: PreActBottleneck(i, n // 4, by), width, 4 * width, counts)
     return pre_activated(shape, classes, width, *blocks)
 
 
