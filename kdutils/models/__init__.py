@@ -24,7 +24,8 @@ class Family(NamedTuple):
 
     make: called with (in_shape, classes, *numbers), and `dropout` where it can be had, of (inputs,
     hidden). pattern: what follows the family in a name ('N': a number). example: names for an
-    error. width: what an omitted '-w<width>' means, 0 where there is none. depths: what the first number may be.
+    error. width: what an omitted '-w<width>' means (0: there is none). depths: what the first
+    number may be.
     """
 
     make: Callable[..., nn.Module]
@@ -39,10 +40,8 @@ _HIDDEN, _BY_SIX, _BY_NINE = (False, True), range(10, 1001, 6), range(11, 1002, 
 _SMALL = (8, 14, 20, 26, 32, 44, 56, 110)  # not 50: that is another network's name
 _PRERESNET = "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'"
 _RESNEXT = "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)"
-_WRN, _DENSENET = (
-    "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'",
-    "'densenet-100-12' (depth, growth)",
-)
+_WRN = "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'"
+_DENSENET = "'densenet-100-12' (depth, growth)"
 FAMILIES = {
     "mlp": Family(plain.mlp, "((?:-N)+)", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
     "cnn5": Family(plain.cnn5, "", "'cnn5', 'cnn5-w8'", 32, (), _HIDDEN),
