@@ -26,7 +26,12 @@ PYTHONS = ("3.11", "3.12", "3.13")
 SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 # What a package is imported as, where that is another name.
-IMPORTED_AS = {"scikit-learn": "sklearn", "ipython": "IPython", "pyyaml": "yaml"}
+IMPORTED_AS = {
+    "scikit-learn": "sklearn",
+    "ipython": "IPython",
+    "pyyaml": "yaml",
+    "jupyter-client": "jupyter_client",
+}
 # Used as programs or plugins: where, instead of an import.
 CALLED_IN = {
     "jupyterlab": ("kdutils/site/series.py", "jupyterlab"),
