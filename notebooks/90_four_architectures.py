@@ -31,7 +31,6 @@ TRAIN = False
 from kdutils.experiments import Lab
 
 lab = Lab("90", PROFILE, SEEDS, TRAIN)
-lab
 
 # %% [markdown]
 # ## Predict first
@@ -78,10 +77,12 @@ print("cost holds: as PyTorch counts three layers.")
 # A residual block adds what it computes to its input: $y = x + f(x)$.
 # [He et al. (2016)](https://arxiv.org/abs/1603.05027) moved normalisation and ReLU *in front of* each
 # convolution. Then nothing stands between $x$ and the sum, and over many blocks
+# of one stage
 #
 # $$ x_L = x_0 + \sum_{l < L} f_l(x_l) . $$
 #
-# Along the sum, the gradient reaches every block unchanged. If $f = 0$, the block is the identity.
+# The sum passes the gradient back to every block unchanged; what the later $f_l$ pass back is added to
+# it. If $f = 0$, the block is the identity.
 # [Zagoruyko and Komodakis (2016)](https://arxiv.org/abs/1605.07146) then asked whether depth is needed
 # at all. They took 28 layers and made them $k$ times as *wide*, at $k^2$ times the weights.
 
