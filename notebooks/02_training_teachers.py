@@ -16,8 +16,8 @@
 #
 # In this chapter we train teachers for handwritten digits. We write the training step out by hand,
 # with dropout, weight decay and a learning rate that rises and falls. Then we ask of each teacher:
-# how often is it right, does it know how sure it may be, what does it say about the wrong classes,
-# and what does a student make of it?
+# how often is it right, is it as sure as it should be, what does it say about the wrong classes, and
+# what does a student make of it?
 #
 # **You will be able to**
 #
@@ -94,8 +94,8 @@ lab.show(fig, "02_views", "A 3 in seven epochs of jitter, of affine and of elast
 # Ordinary augmentation takes its numbers from a random generator, one after the other. What image 3
 # gets then depends on how many images came before it. Shuffle the images and everything changes. A
 # teacher and its student must see the *same* view, perhaps weeks apart and in another order. So we
-# compute the random numbers from what names them: seed, epoch and the number of the image. A *hash*
-# does that. It multiplies and shifts the bits of its input until no pattern is left, and it
+# compute the random numbers from what identifies the view: seed, epoch and the number of the image.
+# A *hash* does that. It multiplies and shifts the bits of its input until no pattern is left, and it
 # remembers nothing.
 
 
@@ -129,10 +129,10 @@ print("Each shift comes a fifth of the time, and the order of the images changes
 #
 # ### Dropout
 #
-# In training, dropout ([Srivastava et al. 2014](https://jmlr.org/papers/v15/srivastava14a.html)) sets
-# each unit to 0 with probability $p$, anew for every image and every step. What is left is divided
-# by $1 - p$, so that the mean of a unit does not change. No unit can rely on one other unit. In use,
-# nothing is dropped: that is what `net.eval()` switches off.
+# In training, dropout ([Srivastava et al. 2014](https://jmlr.org/papers/v15/srivastava14a.html))
+# sets each unit to 0 with probability $p$, anew for every image and every step. What is left is
+# divided by $1 - p$, so that the mean of a unit does not change. No unit can rely on any particular
+# other. When the trained network is used, nothing is dropped: `net.eval()` switches dropout off.
 #
 # **Your turn.** Write dropout. Draw one uniform number for each unit with
 # `torch.rand(h.shape, generator=generator)`, and keep a unit where its number is at least $p$.
@@ -210,7 +210,7 @@ w = torch.nn.Parameter(torch.tensor([2.0]))  # and weight decay alone:
 w.grad = torch.zeros(1)
 torch.optim.AdamW([w], lr=0.1, weight_decay=0.5).step()
 assert torch.allclose(w, torch.tensor([(1 - 0.1 * 0.5) * 2.0]))
-print(f"Your one cycle is PyTorch's, in all 200 steps. Decay has made {w.item():.2f} of 2.00.")
+print(f"Your one cycle is PyTorch's in all 200 steps. Decay alone: 2.00 became {w.item():.2f}.")
 
 # %% [markdown]
 # ### The loop
@@ -500,10 +500,12 @@ lab.show(fig, "02_calibration", "Validation loss of each teacher against T. Lowe
 # On the training images, then, every wrong class should get the same logit: a 4 is to look as much
 # like a 9 as like a 0. How far do our teachers follow, on test images? We measure the gap between the
 # right logit and the mean of the wrong ones, and the spread (standard deviation) among the wrong ones.
+# A temperature divides both by the same number. So it is their *ratio* that no temperature can change.
 #
 # The figure below the table shows one test digit. Of those that both teachers in the figure read
-# rightly, it is the one about whose second class the teacher without smoothing has most to say: an
-# extreme case, chosen for the contrast.
+# correctly, it is the one about whose second class the teacher without smoothing has most to say: an
+# extreme case, chosen for the contrast. Part of the contrast is scale: at one $T$, the teacher with
+# the smaller gap is the softer.
 
 # %%
 s, C = 0.1, 10
@@ -522,13 +524,14 @@ for name in teachers:
         wrong = z[~right].view(-1, C - 1)  # [N, 9]
         rows.append([name, float((z[right] - wrong.mean(1)).mean()), float(wrong.std(1).mean())])
 gaps = pd.DataFrame(rows, columns=["teacher", "gap", "spread among the wrong"])
-print(f"With s = {s} the loss asks for a gap of {asked:.2f}. Without smoothing: for ever more.")
+print(f"With s = {s} the loss asks for a gap of {asked:.2f}. Without smoothing there is no limit.")
+gaps["spread / gap"] = gaps["spread among the wrong"] / gaps["gap"]
 gaps.groupby("teacher", sort=False).mean().round(2).assign(n=gaps.groupby("teacher").size())
 
 # %% tags=["hide-input"]
 pair = [n for n in ("elastic views", "elastic views, label smoothing") if n in teachers]
-q = {n: (answers[n] / 4).softmax(2).mean(0) for n in pair}  # [N, 10] soft targets, T = 4
-agreed = torch.cat([answers[n].argmax(2) == y for n in pair]).all(0)  # bool [N]
+q = {n: (answers[n][0] / 4).softmax(1) for n in pair}  # [N, 10]: one seed each, T = 4
+agreed = torch.stack([answers[n][0].argmax(1) == y for n in pair]).all(0)  # bool [N]
 pick = int((q[pair[0]].masked_fill(right, 0).max(1).values * agreed).argmax())
 fig, (left, ax) = plt.subplots(1, 2, figsize=(8.5, 2.9), width_ratios=[1, 2.8])
 left.imshow(digits.test.images[pick, 0], cmap="gray_r")
@@ -538,7 +541,7 @@ sns.barplot(pd.DataFrame({n: q[n][pick].numpy() for n in pair}).rename_axis("cla
     palette=[figures.COLORS[0], figures.COLORS[5]])  # fmt: skip
 words = (f"{n} {' and '.join(f'{v:.2f}' for v in q[n][pick].topk(2).values)}" for n in pair)
 lab.show(fig, "02_one_digit", f"A test digit, label {int(y[pick])}. Its two largest soft targets: "
-         + "; ".join(words), pair, bars=False)  # fmt: skip
+         + "; ".join(words), pair, n=1, unit="seed each", bars=False)  # fmt: skip
 
 # %% [markdown]
 # ### Does that harm the student?
@@ -551,8 +554,8 @@ lab.show(fig, "02_one_digit", f"A test digit, label {int(y[pick])}. Its two larg
 # they advise a low one.
 #
 # Our records do not decide the matter. The recipe of the student is ready
-# (`student of the smoothing teacher`); its row below says whether it has been run. If it has, read
-# the temperature too: both students use $T = 4$, which is softer for the smoothing teacher.
+# (`student of the smoothing teacher`); its row below says whether it has been run. If it has, mind
+# the temperature: both students use $T = 4$, which is softer for the smoothing teacher.
 #
 # ## 7. What a student makes of it
 #
@@ -575,7 +578,7 @@ lab.differences("test_errors", {
 # %% [markdown]
 # ## What we saw
 #
-# Hold your guesses against the numbers.
+# Compare your guesses with the numbers.
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
@@ -585,8 +588,7 @@ Markdown(f"""
 1. **Errors.** Still images: {lab.cell("still images", "test_errors")}. Elastic views:
    {lab.cell("elastic views", "test_errors")}, of {len(y):,} test images. Same network, same epochs.
 2. **Honesty.** $T$, fitted on validation images: {"; ".join(f"*{k}* {v:.2f}" for k, v in means["T"].items())}.
-3. **The chosen epoch.** {" ".join(f"With the {k} schedule, validation errors were {a:.1f} points lower than at the last epoch; test errors fell by {b:.1f}." for k, a, b in drops.itertuples())}
-   (A minus sign: they rose.)
+3. **The chosen epoch.** {" ".join(f"With the {k} schedule, validation errors were {a:.1f} points lower than at the last epoch; test errors {'fell' if b >= 0 else 'rose'} by {abs(b):.1f}." for k, a, b in drops.itertuples())}
 4. **The student.** {lab.cell("student of the teacher on elastic views", "test_errors")} errors; its teacher
    {lab.cell("elastic views", "test_errors")}. Section 7 has the difference, paired by seed, with its interval.
 """)  # fmt: skip
@@ -594,20 +596,21 @@ Markdown(f"""
 # %% [markdown]
 # Three things to take from the second answer, whichever values you see. A network that has learned
 # its training images by heart is right on all of them, and is rewarded for being ever more sure:
-# expect $T$ above 1. Label smoothing asks for modesty: expect $T$ below 1. For views there is no such
-# rule: hard practice images could make a network modest about easy test images, long training could
-# make it too sure. Measure it.
+# expect $T$ above 1. (The networks of `smoke` train too briefly for that.) Label smoothing asks for
+# modesty: expect $T$ below 1. For views there is no such rule: hard practice images could make a
+# network modest about easy test images, long training could make it too sure. Measure it.
 #
 # ## Where it can mislead
 #
 # - **One seed is an anecdote.** Where a table says $n = 1$, a few errors more or less mean nothing.
 #   The interval of *elastic views* shows how far seeds lie apart.
 # - **Views need time.** A network that never sees an image twice learns more slowly. With few epochs
-#   still images can win. Look who does on `smoke`.
-# - **Saying more is not knowing more.** The last column of section 6 is no measure of knowledge. See
-#   which teacher leads it, and how many errors that teacher makes in section 4: larger logits spread
-#   more. Only a student can tell what is worth knowing, or a data set whose true probabilities are
-#   known ([chapter 01](01_soft_and_hard_targets.ipynb)).
+#   still images can win. See which teacher wins on `smoke`.
+# - **Saying more is not knowing more.** The spread in section 6 is no measure of knowledge. See
+#   which teacher has the largest, and how many errors that teacher makes in section 4: larger logits
+#   spread more. The ratio is free of the scale, but a large ratio may still be noise. Only a student
+#   can tell what is worth knowing, or a data set whose true probabilities are known ([chapter
+#   01](01_soft_and_hard_targets.ipynb)).
 # - **ECE depends on its bins**, and a good MNIST teacher has almost all its images in the last one.
 #   The negative log-likelihood has no bins.
 # - **The drop in section 3 comes from tiny networks on tiny data.** 197 validation images are few, so
@@ -618,7 +621,7 @@ Markdown(f"""
 #
 # 1. *(5 minutes, easy)* Ten networks are equally good: each errs on every image with probability
 #    .7 %, independently. Somebody reports the best of the ten on 10,000 test images. Which accuracy
-#    will be reported, in the mean? *Check: between 99.41 and 99.44 %.*
+#    will be reported, on average? *Check: between 99.41 and 99.44 %.*
 # 2. *(10 minutes, easy)* Flip one bit of an image's number. How many of the 32 bits of
 #    `views.hash32` change? *Check: 16, within .1, whichever bit you flip.*
 # 3. *(10 minutes, medium)* Choose the $T$ that makes the *calibration error* of the validation images
@@ -640,8 +643,8 @@ Markdown(f"""
 # - Validation may choose. What it promises for its own choice is too good. A schedule that settles
 #   leaves little to choose.
 # - Accuracy, calibration and what is said about wrong classes are three different things. One number
-#   mends the second. Nothing mends the third.
-# - Whether label smoothing harms a teacher is disputed, and not decided here.
+#   mends the second. No temperature mends the third.
+# - Whether label smoothing in the teacher harms its student is disputed, and not decided here.
 #
 # Next: [chapter 03](03_distilling_mlps.ipynb) lets these teachers teach.
 #

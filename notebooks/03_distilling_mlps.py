@@ -10,14 +10,15 @@
 # # 03 · Can a network learn to read digits without ever seeing a label?
 #
 # In 2015 Hinton, Vinyals and Dean trained a small network on handwritten digits. With labels it made
-# 146 errors on 10,000 test digits. Then it was asked, besides, to match the answers of a larger
+# 146 errors on 10,000 test digits. Then it was also asked to match the answers of a larger
 # network, and it made 74. (The labels were still there, and the larger network had seen all of them.)
-# In a last experiment they hid every 3 from the student, and it still learned to read most 3s.
+# In a further experiment they hid every 3 from the student, and it still learned to read most 3s.
 #
-# In 2018 a poster by Haitong Li repeated this with other settings. It reports gains that come from
-# something else: one missing argument in one line of code. The same line stands in libraries that
-# people use today. In this chapter we write the distillation step by hand, take the line apart,
-# find out where else it stands, and then do Hinton's experiment.
+# In 2018 a poster by Haitong Li repeated this with other settings. Without labels, its student
+# improves markedly at a higher learning rate. That looks like a fact about distillation. It comes
+# from one missing argument in one line of code. The same line is found in libraries that people use
+# today. In this chapter we write the distillation step by hand, take the line apart, find out where
+# else it occurs, and then do Hinton's experiment.
 #
 # **You will be able to**
 #
@@ -53,7 +54,8 @@ lab
 #    learns from a good teacher on the same still images. How many errors?
 # 3. Now the student sees distorted digits. Nine tenths of its loss come from the teacher, one tenth
 #    from labels. Take the labels away: how many more errors?
-# 4. The student never sees a 3, nor any label. How many of the 1,010 test threes does it name rightly?
+# 4. The student never sees a 3, nor any label. How many of the 1,010 test threes does it read
+#    correctly?
 
 # %% [markdown]
 # ## 1. A step without labels, by hand
@@ -297,8 +299,8 @@ def show_arms(ax, rows, metric, published, label):
     names = [f"{k}: {lab.mean(a, metric):.4g} (n = {len(lab.records(a))})" for k, a in rows.items()]
     for k, (row, name) in enumerate(rows.items()):
         found = lab.values(name, metric)
-        half = metrics.mean_ci(found)[1] if len(found) > 2 else None  # from three seeds on
-        figures.dot(ax, lab.mean(name, metric), k, half, style="views" in row)
+        mean, half = metrics.shown_ci(found)
+        figures.dot(ax, mean, k, half, style="views" in row)
         ax.plot(found, [k] * len(found), "|", color="0.45", ms=12, markevery=1)
         if row in published and lab.profile.name != "smoke":  # toy data has no published value
             figures.reference(ax, published[row], k + 0.28, label=None if k else label)
@@ -326,11 +328,12 @@ lab.differences("test_accuracy", {
 })  # fmt: skip
 
 # %% [markdown]
-# In the figure, compare our dots with the poster's diamonds first: is its table re-created? Then read
-# the lines in this order. The second asks whether the explanation holds. The two runs should agree,
-# but for rounding. If they do, the first line is no gain of distillation: it is ten times the learning
-# rate. Correcting the loss alone then leaves you where the poster's better cell already was. The third
-# line keeps loss and rate and changes **who teaches**. Hold its size against the other two.
+# In the figure, a grey tick is one seed and a dot the mean. Compare our dots with the poster's
+# diamonds first: is its table re-created? Then read the lines in this order. The second asks whether
+# the explanation holds. The two runs should agree, but for rounding. If they do, the first line is
+# no gain of distillation: it is ten times the learning rate. Correcting the loss alone then leaves
+# you where the poster's better cell already was. The third line keeps loss and rate and changes
+# **who teaches**. Compare its size with the other two.
 #
 # The published codes have a second fault, in the CIFAR-10 part: the teacher's answers were stored in
 # one shuffled order and read in another, so each student was told about other images. Users noticed
@@ -406,13 +409,14 @@ Markdown("\n".join("| " + " | ".join(row) + " |" for row in rows))
 # - **The teacher is good.** It sees every digit shifted, turned and bent anew in each epoch
 #   ([chapter 02](02_training_teachers.ipynb)). Hinton's saw jitter of two pixels, with strong dropout.
 # - **All students have one budget**: 800 + 800 units, the same epochs, batch size, optimiser and
-#   schedule. They differ in what they learn from, and in nothing else.
+#   schedule. They differ in what they learn from, in $T$, and in nothing else.
 # - **The test set is read once**, after the last epoch.
 #
 # *Still images* are the 55,000 training digits as they are. *Views* are elastic, new in each epoch,
-# and the teacher answers about exactly the view that the student sees. $\alpha = .9$ where labels are
-# used beside a teacher. (In the table below, a dash means no teacher, still images, or $\alpha = 1$.)
-# Hinton's 74 errors belong beside still images at $T = 20$: his transfer set had no jitter.
+# and the teacher answers about exactly the view that the student sees. A student with a teacher has
+# $\alpha = .9$, and so a tenth of its loss from labels, unless its row says "no labels". (In the
+# table below, a dash means no teacher, still images, or $\alpha = 1$.) Hinton's 74 errors belong
+# beside still images at $T = 20$: his transfer set had no jitter.
 
 # %%
 hinton = {
@@ -443,10 +447,10 @@ lab.show(fig, "03_hinton", f"Mean test errors on {lab.arms[hinton['teacher']].re
 # %%
 _, labels_still, still, still20, labels_views, moving, moving20, no_labels = hinton.values()
 lab.differences("test_errors", {
-    "Teacher instead of labels, still images": (still, labels_still),
-    "Teacher instead of labels, views": (moving, labels_views),
-    "Views instead of still images, learning from labels": (labels_views, labels_still),
-    "Views instead of still images, learning from the teacher": (moving, still),
+    "A teacher added to the labels, still images": (still, labels_still),
+    "A teacher added to the labels, views": (moving, labels_views),
+    "Views instead of still images, labels alone": (labels_views, labels_still),
+    "Views instead of still images, with a teacher (T = 4)": (moving, still),
     "No labels at all instead of one part in ten (views, T = 4)": (no_labels, moving),
     "T = 20 instead of 4, still images": (still20, still),
     "T = 20 instead of 4, views": (moving20, moving),
@@ -486,9 +490,9 @@ lab.show(fig, "03_unseen_digit", f"Mean soft target of class 3, in percent, by d
 # number was added to the logit of 3, chosen so that the test errors were fewest. We choose that number
 # on the *validation* images and use it on the test images unchanged.
 #
-# One warning before the table. Our student is not in Hinton's position. It sees **elastic views**, its
-# teacher does too, and both have another budget. Which of these makes the difference from Hinton's
-# numbers, we did not test. They stand beside ours for orientation, not as a contest.
+# One warning before the table. Our student is not in Hinton's position. It sees **elastic views**,
+# its teacher does too, and both are trained on a different budget. We did not test which of these
+# explains the difference. Hinton's numbers stand beside ours for orientation, not as a contest.
 
 # %%
 unseen = "student, distilled, no 3 in the transfer set"
@@ -519,18 +523,18 @@ permuted = "student, distilled, still images, permuted teacher"
 Markdown(f"""
 1. **The loss corrected, the rate kept.** {acc(right01)} %. The weak loss gave {acc(weak01)} % at .01 and
    {acc(weak1)} % at .1. By the argument of section 2 the corrected run should agree with the latter.
-2. **Still images.** Labels: {err(labels_still)} errors. Teacher, T = 4: {err(still)}.
+2. **Still images.** Labels alone: {err(labels_still)} errors. With the teacher, T = 4: {err(still)}.
 3. **Labels taken away, on views.** {err(no_labels)} errors without, {err(moving)} with one part in ten.
-   Its teacher makes {err(hinton["teacher"])}.
+   Their teacher makes {err(hinton["teacher"])}. Section 4 has the difference, paired by seed.
 4. **The unseen digit.** {lab.cell(unseen, "test_unseen_accuracy")} % of the {n3:,} threes in the test set.
-5. **The control.** Still images, a permuted teacher: {err(permuted)} errors.
+5. **A control, not among the guesses.** Still images, a permuted teacher: {err(permuted)} errors.
 """)
 
 # %% [markdown]
 # Three conclusions stand whatever the numbers. The weak loss and the rate are one knob, by algebra and
 # bit for bit. A comparison of distillation is fair when students differ in one thing: section 2 is
-# a ladder for that reason. And a teacher can only hand on what it knows: hold the last line of
-# section 4's differences beside the first.
+# a ladder for that reason. And a teacher can only hand on what it knows: compare the last line of
+# section 4's differences with the first.
 #
 # ## Where it can mislead
 #
@@ -538,11 +542,13 @@ Markdown(f"""
 # - **Softness alone is not knowledge.** A permuted teacher gives every image the soft targets of
 #   another. They are just as soft. Number 5 above says what its student makes of them. (That control
 #   shows that wrong targets hurt. It does not show which part of the right ones helps.)
-# - **A few seeds.** Two seeds make no interval: where $n = 2$, read the seeds and leave the rest. One
-#   seed differs from the next by several errors, so a difference of two pairs is an example.
+# - **A few seeds.** Two seeds give no useful interval: where $n = 2$, read the values and go no
+#   further. One seed differs from the next by several errors, so a difference of two pairs is an
+#   example.
 # - **The last line of section 4 mixes two things**: the poster's teacher *and* the lack of labels. The
 #   ladder of section 2 is the cleaner comparison of teachers.
-# - **Rung 4 differs in its split too.** It learns from 5,000 images fewer, which can only hurt it.
+# - **Rung 4 differs in its split too.** It learns from 5,000 images fewer. If that matters, it
+#   should hurt.
 # - **The correction needs threes.** 5,000 validation images with labels contain some 500 of them. The
 #   student never saw one, but whoever set the bias did.
 # - **The map of section 3 is a snapshot** of public threads and of code as we read it. Look at the
