@@ -17,15 +17,15 @@
 # With photographs, nobody knows the right probabilities, so we can never say how much of a
 # teacher's answer is knowledge and how much is error. In this chapter we can. We use pictures that
 # we draw ourselves, whose true probabilities follow from Bayes' rule. You will train the same
-# student on four kinds of target and change nothing but the target.
+# student on five kinds of target and change nothing but the target.
 #
 # **You will be able to**
 #
 # - write a training loop whose target is any probability distribution, and check it bit for bit;
 # - tell apart three reasons why soft targets may help: what they *know*, how *soft* they are, and
 #   how many labels stand behind them;
-# - soften logits with a temperature and say what that does to their entropy;
-# - write the distillation loss in four lines, and explain what the factor $T^2$ does and when.
+# - say whether a student gained from knowing which *classes* are alike, or from knowing this *image*;
+# - show that label smoothing is distillation, and explain what the factor $T^2$ does and when.
 #
 # You need the softmax, the cross-entropy and the idea of a gradient.
 # [Chapter 00](00_your_first_distillation.ipynb) builds a first distillation step by step.
@@ -56,7 +56,8 @@ lab
 #    of the gap does it close: none, a third, nearly all?
 # 2. A third student gets labels that are just as soft on average, but made without any knowledge:
 #    every wrong class gets the same share. How much of the gap does that close?
-# 3. A fourth student gets true probabilities that belong to *other* images. How well does it do?
+# 3. A fourth student gets true probabilities that belong to *other* images. How well does it do? And
+#    a fifth, whose other image always has the same label?
 # 4. Now give everyone four times as many images. Does the twin's lead grow or shrink? And the share
 #    of the gap that it closes?
 #
@@ -228,6 +229,7 @@ for name, p in targets.items():
 assert abs(float(smooth.max()) - (1 - 0.9 * s)) < 1e-5, "the label keeps 1 - s and gets s / 10 back"
 assert torch.equal(targets["permuted teacher"][3], exact[order[3]]), "image i gets answer order[i]"
 assert abs(float(entropy(smooth).mean() / entropy(exact).mean()) - 1) < 0.2, "not equally soft"
+print("Four targets for every image. One that gets the answer of another class:")
 k = int((labels[order] != labels).nonzero()[0])  # an image that gets the answer of another class
 pd.DataFrame({name: p[k].tolist() for name, p in targets.items()}, bayes10.CLASSES).round(3)
 
@@ -300,19 +302,19 @@ for name, target in targets.items():
 
 # %%
 x_test = data.normalise(test.images, dataset)  # [5000, 3, 32, 32]
-students, rows = {}, {}
+students, live, rows = {}, {}, {}  # live: what each student says about the test images
 for name, target in targets.items():
     students[name] = train(x, target)
     with torch.no_grad():
-        z = students[name](x_test).half().float()  # [5000, 10]; records keep logits in 16 bits
+        live[name] = students[name](x_test).half().float()  # [5000, 10]; records keep 16 bits
     stored = [r.metrics["test_accuracy"] for r in lab.records(name) if r.recipe.seed == seed]
     stored = stored[0] if stored else float("nan")
-    rows[name] = {"on this page": metrics.accuracy(z, test.labels), "record": stored}
+    rows[name] = {"on this page": metrics.accuracy(live[name], test.labels), "record": stored}
 pd.DataFrame.from_dict(rows, orient="index").round(2)
 
 # %% [markdown]
 # One line in the loop, and nothing else, separates these students. Is it more than the luck of one
-# seed? Section 9 asks several. First we replace the perfect teacher, who does not exist in practice, by
+# seed? Section 8 asks several. First we replace the perfect teacher, who does not exist in practice, by
 # a learned one.
 #
 # ## 5. The similarity hidden in soft targets
@@ -369,34 +371,85 @@ lab.show(fig, "01_similarity", f"Mean probability by class, blocks of two. To th
 # nothing but the label**, which makes it a good control: what softness alone can do for a student,
 # label smoothing should do too.
 #
-# ## 6. Temperature
+# ### Similar classes, or this image?
 #
-# The learned teacher is sure of most pictures, so its small probabilities hardly contribute to the
-# loss. A *temperature* $T$ makes them larger. It divides the logits $z_i$ before the softmax:
+# The usual explanation of distillation points at those blocks: the student learns *which classes are
+# alike*. But the truth also says how doubtful *this* image is. A fifth target tells the two apart.
+# Each training image gets the exact probabilities of another image **with the same label**. The mean
+# answer of every class, and so the heat map of the training images, stays as it was. What was known
+# about the single image is gone. The loop needs no change, only another tensor.
+
+# %%
+from IPython.display import Markdown, display
+
+g = torch.Generator().manual_seed(seed)
+donor = torch.arange(n)  # whose answer each image gets: [n]
+for c in range(10):
+    members = torch.nonzero(labels == c)[:, 0]  # the images of one class
+    members = members[torch.randperm(len(members), generator=g)]  # in a random order
+    donor[members] = members.roll(1)  # each gets its neighbour's answer, none its own
+of_class = exact[donor]  # [n, 10]
+for c in labels.unique():
+    assert torch.allclose(of_class[labels == c].mean(0), exact[labels == c].mean(0), atol=1e-5)
+
+students["answers of the class"] = train(x, of_class)
+with torch.no_grad():
+    live["answers of the class"] = students["answers of the class"](x_test).half().float()
+scored = {name: metrics.accuracy(z, test.labels) for name, z in live.items()}
+costs = {name: metrics.nll(z, test.labels) for name, z in live.items()}
+display(pd.DataFrame({"accuracy (%)": scored, "NLL (nats per image)": costs}).round(3))
+whole, part = (
+    scored[k] - scored["hard labels"] for k in ("perfect teacher", "answers of the class")
+)
+kept = f"that is {100 * part / whole:.0f} % of the truth's lead" if whole > 0 else "the truth has no lead here"  # fmt: skip
+Markdown(f"Beside hard labels, the truth about this image changes the accuracy by **{whole:+.1f} points**, "
+         f"the truth about another image of the class by **{part:+.1f}**: {kept}.")  # fmt: skip
+
+# %% [markdown]
+# A share near 100 % would mean that likeness of classes is all that this student took from the truth.
+# A share near zero means that knowing the image was what counted, and a negative one that such
+# answers do more harm than labels. These are live students of one seed: the share of a small lead is
+# a rough number. Compare the NLL as well. It judges the probabilities, and these can be better than
+# those of hard labels even where the accuracy is not.
 #
-# $$ q_i = \frac{\exp(z_i / T)}{\sum_j \exp(z_j / T)} . $$
+# ## 6. Temperature, and a teacher that knows only the label
 #
-# $T = 1$ is the ordinary softmax. A higher temperature moves all classes closer together, a lower one
-# leaves only the largest. The order of the classes never changes.
+# [Chapter 00](00_your_first_distillation.ipynb) builds the temperature $T$ and the loss below piece
+# by piece, and shows the trap in PyTorch's `KLDivLoss`. Here they are again in a few lines. The
+# softened answers are $p_i \propto \exp(v_i / T)$ from the teacher's logits $v$ and
+# $q_i \propto \exp(z_i / T)$ from the student's $z$. The weight of the teacher is $\alpha$:
 #
-# Under the code are the learned teacher's logits for a picture that it is unsure about. Move the
-# slider. At $T = 1$ two classes have nearly all the probability. As $T$ rises, the small probabilities
-# become visible; at a very high $T$ all classes look equal. The entropy measures that: it is 0 for a
-# hard label and $\log 10 \approx 2.30$ nats for ten equal classes.
+# $$ L = \alpha \, T^2 \, \mathrm{KL}(p \,\|\, q) + (1 - \alpha) \, \mathrm{CE}(y, q_{T = 1}) . $$
+#
+# With $\alpha = 1$ and $T = 1$ this is the loss of our loop, up to $H(p)$.
 
 
 # %%
+from kdutils import losses
+
+
 def soften(z, T):
     """Softmax at temperature T: logits [..., classes] -> probabilities of the same shape."""
-    e = torch.exp((z - z.max(dim=-1, keepdim=True).values) / T)  # the largest cancels: no overflow
-    return e / e.sum(dim=-1, keepdim=True)
+    return torch.softmax(z / T, dim=-1)
 
 
-for T in (0.5, 1.0, 4.0, 20.0):
-    z = z_teacher.double()  # [5000, 10]
-    assert torch.allclose(soften(z, T), F.softmax(z / T, dim=1))
-    assert torch.equal(soften(z, T).argmax(1), z.argmax(1))  # the first class stays the first
-    print(f"T = {T:4g}: mean entropy of the answers {entropy(soften(z, T)).mean():.3f} nats")
+def distillation_loss(z, v, y, T, alpha):
+    """Mean over the batch in nats; student z and teacher v: logits [B, classes], y: labels [B]."""
+    p, q = soften(v, T), soften(z, T)  # [B, classes] each
+    kl = (p * torch.log(p / q)).sum(dim=1).mean()  # sum over classes, mean over the batch
+    return alpha * T**2 * kl + (1 - alpha) * F.cross_entropy(z, y)
+
+
+z, v = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # student and teacher [64, 10]
+for T in (1.0, 4.0, 20.0):
+    assert torch.allclose(distillation_loss(z, v, y, T, 0.9), losses.kd_loss(z, v, y, T, 0.9))
+    nats = entropy(soften(z_teacher.double(), T)).mean()
+    print(f"T = {T:4g}: mean entropy of the teacher's answers {nats:.3f} nats per image")
+
+# %% [markdown]
+# Below are the learned teacher's logits for a picture that it is unsure about. Move the slider. The
+# entropy measures how soft an answer is: 0 nats for a hard label, $\log 10 \approx 2.30$ for ten equal
+# classes.
 
 # %% tags=["hide-input"]
 from kdutils.slider import TemperatureSlider
@@ -407,58 +460,11 @@ TemperatureSlider(tuple(z_teacher[unsure].tolist()), bayes10.CLASSES, label=labe
                   picture=test.images[unsure], alt=f"test picture {unsure}, labelled {label}")  # fmt: skip
 
 # %% [markdown]
-# ## 7. The distillation loss
-#
-# Soften both sides with the same $T$: $p_i \propto \exp(v_i / T)$ from the teacher's logits $v$, and
-# $q_i \propto \exp(z_i / T)$ from the student's logits $z$. Where there are labels, add the ordinary
-# cross-entropy at $T = 1$ with the weight $1 - \alpha$:
-#
-# $$ L = \alpha \, T^2 \, \mathrm{KL}(p \,\|\, q) + (1 - \alpha) \, \mathrm{CE}(y, q_{T = 1}) . $$
-#
-# With $\alpha = 1$ and $T = 1$ this is the loss of our loop, up to $H(p)$. The factor $T^2$ gets a
-# section of its own. **Your turn**: write the loss with `soften`.
-
-
-# %% tags=["your-turn"]
-def distillation_loss(z, v, y, T, alpha):
-    """Mean over the batch in nats; student z and teacher v: logits [B, classes], y: labels [B]."""
-    # your turn: the KL divergence of the softened answers, then its weighted sum with CE
-    p, q = soften(v, T), soften(z, T)  # [B, classes] each
-    kl = (p * torch.log(p / q)).sum(dim=1).mean()  # sum over classes, mean over the batch
-    return alpha * T**2 * kl + (1 - alpha) * F.cross_entropy(z, y)
-    # end
-
-
-# %% tags=["check"]
-from kdutils import losses
-
-z, v = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # student and teacher [64, 10]
-for T, alpha in ((1.0, 0.5), (4.0, 0.9), (20.0, 1.0)):
-    ours = distillation_loss(z, v, y, T, alpha)
-    log_q, p = F.log_softmax(z / T, dim=1), F.softmax(v / T, dim=1)
-    kl = F.kl_div(log_q, p, reduction="batchmean")  # student's log q first, teacher's p second
-    theirs = alpha * T**2 * kl + (1 - alpha) * F.cross_entropy(z, y)
-    assert torch.allclose(ours, theirs), f"not the formula at T = {T}, alpha = {alpha}"
-    assert torch.allclose(ours, losses.kd_loss(z, v, y, T, alpha)), "kdutils says something else"
-assert distillation_loss(v, v, y, 4.0, 1.0).abs() < 1e-12, "0 where student and teacher agree"
-print("Your loss, PyTorch's functions and kdutils agree.")
-
-# %% [markdown]
-# **A trap.** `torch.nn.KLDivLoss()` without arguments averages over the batch *and* over the classes,
-# but the formula sums over classes. With ten classes the soft term is then ten times too weak. There
-# is no error, only a warning. `reduction="batchmean"` is the formula. The tables of
-# [peterliht/knowledge-distillation-pytorch](https://github.com/peterliht/knowledge-distillation-pytorch)
-# were made with the default; [chapter 03](03_distilling_mlps.ipynb) measures what that changes.
-#
 # **Label smoothing is distillation too**, with $T = 1$, $\alpha = 1$ and a teacher that knows only the
 # label. PyTorch's own label smoothing differs from our loss by the entropy of the target, which no
 # gradient sees.
 
 # %%
-log_q, p = F.log_softmax(z, dim=1), F.softmax(v, dim=1)  # [64, 10] each
-each = F.kl_div(log_q, p, reduction="none")  # [64, 10]
-print(f"the trap: by the formula / by default = {each.sum(dim=1).mean() / each.mean():.4f}")
-
 ignorant = F.one_hot(y, 10) * 0.9 + 0.1 / 10  # a share of 0.1 is spread: [64, 10]
 as_teacher = distillation_loss(z, torch.log(ignorant), y, T=1.0, alpha=1.0)
 as_label = F.cross_entropy(z, y, label_smoothing=0.1)
@@ -466,7 +472,7 @@ assert torch.allclose(as_teacher, as_label - entropy(ignorant).mean())
 print("Label smoothing is the distillation loss with an ignorant teacher.")
 
 # %% [markdown]
-# ## 8. Why the square of the temperature?
+# ## 7. Why the square of the temperature?
 #
 # Differentiate the soft cross-entropy by a logit of the student. With
 # $\log q_j = z_j / T - \log \sum_k \exp(z_k / T)$,
@@ -533,9 +539,9 @@ lab.show(fig, "01_temperature_squared", f"From T = 1 to 256, with T² the gradie
 # high temperatures. In the range that people use, $T$ from 1 to 10, the weight of the teacher still
 # moves with $T$. [Chapter 06](06_temperature.ipynb) takes that up.
 #
-# ## 9. The experiment: six students, several seeds
+# ## 8. The experiment: six students, several seeds
 #
-# We now ask whether the four live results were luck, and add learned teachers. There are two. One saw
+# We now ask whether the first four live results were luck, and add learned teachers. There are two. One saw
 # ten times as many labelled images as the student. The other is the control: it saw only the
 # student's own images. All students have the same network, images, steps and schedule, and at each
 # seed the same first weights and order of images. They learn with $\alpha = 1$ and $T = 1$, so there
@@ -548,14 +554,12 @@ lab.show(fig, "01_temperature_squared", f"From T = 1 to 256, with T² the gradie
 # with it. The lines under the figure compare the arms in pairs of the same seed.
 
 # %%
-from IPython.display import Markdown, display
-
 arms = ["hard labels", "label smoothing", "learned teacher of the same images", "learned teacher",
         "perfect teacher", "permuted teacher"]  # fmt: skip
 display(lab.recipes(*arms))  # all that differs
 titles = {
     "test_accuracy": "accuracy (%)",
-    "test_nll": "NLL (nats)",
+    "test_nll": "NLL (nats per image)",
     "test_ece": "calibration error (%)",
 }
 table = pd.DataFrame({t: {arm: lab.cell(arm, m) for arm in arms} for m, t in titles.items()})
@@ -595,6 +599,12 @@ lab.differences("test_accuracy", {
 # images are few. Here are the same students with a quarter and with four times as many images, always
 # with the same number of steps. There are two ways to measure what the truth is worth: its *lead* in
 # points, and the *share of the gap* between hard labels and the Bayes classifier that it closes.
+#
+# **One thing changes besides the number of images.** With equal steps, each image of the smallest set
+# is shown 16 times as often as each image of the largest (on `laptop`: 250 and 4,000 images). A hard
+# label that is repeated so often can be learned by heart, luck of the draw included. A true
+# probability that is learned by heart holds no such luck. So part of the truth's lead at few images may be overfitting of the
+# hard-label student, which stopping early might cure. This design cannot tell the two apart.
 
 
 # %%
@@ -646,7 +656,8 @@ lead, share = by_size["lead of the truth (points)"], by_size["gap closed (%)"]
 ece = [said(lab.mean(name, "test_ece"), digits=1) for name in ("hard labels", "label smoothing")]
 Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the gap that hard labels leave.
 2. Label smoothing closes {said(gap_closed("label smoothing"))}. Calibration error: hard labels {ece[0]}, smoothed {ece[1]}.
-3. The student of permuted targets gets {said(lab.mean("permuted teacher", "test_accuracy"))} of the test images right.
+3. The student of permuted targets gets {said(lab.mean("permuted teacher", "test_accuracy"), digits=1)} of the test images right.
+   The one whose other image has the same label, live at one seed: {said(scored["answers of the class"], digits=1)}; hard labels beside it: {said(scored["hard labels"], digits=1)}.
 4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points. The share of the gap
    {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(said(v) for v in share)}.
 5. The learned teacher, itself right on {said(lab.mean("teacher of ten times the images", "test_accuracy"), digits=1)}, closes {said(gap_closed("learned teacher"))}.
@@ -662,10 +673,12 @@ Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the ga
 #    share means that the arm does worse than hard labels.
 # 3. *Targets of other images.* A permuted target says nothing about its picture. The student can only
 #    learn it by heart, which helps with no new picture. Guessing among ten classes is right 10 % of
-#    the time.
+#    the time. Where the other image has the same label, the target still names the class or its twin.
+#    The sentence under the table in section 5 says how much of the lead that leaves.
 # 4. *More images.* Two measures, two answers. The *lead* asks how many more test images are right. The
 #    *share* asks how much of what labels miss the truth brings back. "The fewer images, the more a
-#    teacher is worth" is a claim about the lead; check the other column before you repeat it.
+#    teacher is worth" is a claim about the lead; check the other column before you repeat it. Neither column separates few
+#    images from images repeated often.
 # 5. *The two learned teachers.* The teacher of the same images had no more to go on than its student.
 #    Whatever the other one adds comes out of labels that the student never saw.
 #
@@ -697,7 +710,7 @@ print(f"- one seed, {DRAWS} sets of images:", ", ".join(f"{v:+.1f}" for v in lea
 print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v in by_seed))
 
 # %% [markdown]
-# Compare the spread of the two lines. If the first is wider, the intervals of section 9 are too narrow
+# Compare the spread of the two lines. If the first is wider, the intervals of section 8 are too narrow
 # for a statement about images in general. A few sets are too few to say how much.
 #
 # - **The ceiling is measured on a sample.** The Bayes classifier is best for images in general. On these
@@ -707,10 +720,12 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 #   teacher *of the same images*.
 # - **Softness is not knowledge.** Compare every distilled student with label smoothing of the same
 #   entropy before you speak of dark knowledge.
-# - **Similar classes, or this image?** The heat maps of section 5 suggest that a student learns *which
-#   classes are alike*. Exercise 4 keeps such maps exactly as they are, takes away what is known about
-#   the single image, and measures what is left of the gain. Do it before you repeat the usual
-#   explanation.
+# - **Answers of the class are noisy.** The fifth target of section 5 keeps the heat map, but each image
+#   gets *one* drawn answer, which can be learned by heart like a lucky label. A student of the class
+#   *means* would be spared that. And it is one seed and one shuffle.
+# - **Few images are repeated often.** The lead at a quarter of the images mixes what the truth knows
+#   with what hard labels lose to overfitting. A fair test would stop each student where its validation
+#   accuracy is best.
 # - **A permuted teacher has two faults.** Its targets do not belong to the image, and their average
 #   says nothing. It shows that soft targets must belong to their images, and no more than that.
 # - **A perfect teacher is exactly as sure as it should be.** A trained one tends to be too sure of the
@@ -730,17 +745,18 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # 2. *(10 minutes, medium)* Let $T = 1$. Show that the loss $\alpha\,\mathrm{KL} + (1 - \alpha)\,
 #    \mathrm{CE}$ has the gradient $q - \bigl(\alpha p + (1 - \alpha) e_y\bigr)$, where $e_y$ is the hard
 #    label as a distribution. So at $T = 1$ a mixture of losses is one loss with mixed targets. Why does
-#    this fail at $T = 4$? *Check:* `torch.autograd.grad` of your `distillation_loss` agrees to 1e-12 at
+#    this fail at $T = 4$? *Check:* `torch.autograd.grad` of `distillation_loss` agrees to 1e-12 at
 #    $T = 1$ and is off by more than .05 somewhere at $T = 4$.
 # 3. *(10 minutes, medium)* Change the target: train on
 #    `0.5 * targets["hard labels"] + 0.5 * targets["permuted teacher"]`. By exercise 2 that is a loss
 #    with labels and a permuted teacher. Does the student recover? What happens to its probabilities?
 #    *Check:* its accuracy comes back to more than 40 %, and its negative log-likelihood is higher than
 #    that of hard labels.
-# 4. *(20 minutes, hard)* Class or image? Give every image the true probabilities of *another image with
-#    the same label*, and train. How much of the perfect teacher's gain is left? *Check:* the class
-#    means of your targets equal those of `targets["perfect teacher"]`, and less than half of the gain
-#    is left.
+# 4. *(20 minutes, hard)* Which images are doubtful? Smooth each label by a share of its *own*, so that
+#    every target has the entropy of its image's true answer, spread without knowledge. The student then
+#    hears which images are doubtful, but not between which classes. How much of the perfect teacher's
+#    gain is left? *Check:* `entropy` of your targets equals that of `targets["perfect teacher"]` to
+#    .001 for every image, and less than half of the gain is left.
 #
 # ## Summary
 #
@@ -749,7 +765,9 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # - The closer a teacher's answers come to $p(y \mid x)$, the more they can help. Two controls belong
 #   beside every claim that they did: label smoothing of the same entropy, and targets of other images.
 # - A temperature softens probabilities and never changes their order.
-# - The distillation loss sums over classes and averages over the batch. At high temperatures $T^2$
+# - To know which classes are alike is one thing, to know this image another. Shuffle the answers
+#   within the classes to see which of them a student used.
+# - At high temperatures $T^2$
 #   keeps the teacher's weight constant and the student matches logits; at low ones neither holds.
 #
 # Next: [chapter 02](02_training_teachers.ipynb), on what makes a good teacher.
@@ -767,5 +785,3 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 #   [arXiv:1512.00567](https://arxiv.org/abs/1512.00567), section 7: label smoothing.
 # - C. Guo et al. (2017), *On calibration of modern neural networks*,
 #   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599): the calibration error.
-# - [peterliht/knowledge-distillation-pytorch](https://github.com/peterliht/knowledge-distillation-pytorch):
-#   the code behind a much-copied poster, with the default of `KLDivLoss`.
