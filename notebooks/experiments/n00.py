@@ -21,7 +21,7 @@ from kdutils.experiments import Arm, Profile
 TITLE = "Your first distillation"
 
 BUDGET = {
-    "smoke": {"dataset": "bayes10-small", "epochs": 2},
+    "smoke": {"dataset": "bayes10-small", "epochs": 8},
     "laptop": {"dataset": "cifar10", "epochs": 10},
     "paper": {"dataset": "cifar10", "epochs": 10},
 }
