@@ -75,7 +75,6 @@ lab
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
 from kdutils import views
 
@@ -227,6 +226,7 @@ print(f"Your one cycle is PyTorch's in all 200 steps. Decay alone: 2.00 became {
 #   of this course they are read once, at the end.**
 
 # %%
+import torch
 import torch.nn.functional as F
 from torch import nn
 
