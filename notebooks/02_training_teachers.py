@@ -99,6 +99,9 @@ lab.show(fig, "02_views", "A 3 in seven epochs of jitter, of affine and of elast
 
 
 # %%
+import torch
+
+
 def shift_by_generator(order):
     """Image -> its shift, when the images draw one after the other."""
     g = torch.Generator().manual_seed(0)
@@ -226,7 +229,6 @@ print(f"Your one cycle is PyTorch's in all 200 steps. Decay alone: 2.00 became {
 #   of this course they are read once, at the end.**
 
 # %%
-import torch
 import torch.nn.functional as F
 from torch import nn
 
