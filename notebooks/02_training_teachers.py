@@ -101,6 +101,8 @@ lab.show(fig, "02_views", "A 3 in seven epochs of jitter, of affine and of elast
 # %%
 import torch
 
+from kdutils import views
+
 
 def shift_by_generator(order):
     """Image -> its shift, when the images draw one after the other."""
@@ -120,6 +122,7 @@ for rule in (shift_by_generator, shift_by_hash):
 shifts = torch.tensor(list(shift_by_hash(list(range(50_000))).values()))  # [50000, 2]
 counts = torch.bincount(shifts[:, 0] + 2)  # how often -2, -1, 0, 1, 2
 assert (counts - 10_000).abs().max() < 400, counts  # 400 is 4.5 standard deviations
+digits = lab.dataset("mnist")  # on smoke: scikit-learn's digits
 images, index = digits.train.images[:200], torch.arange(200)  # [200, 1, 28, 28], [200]
 order = torch.randperm(200, generator=torch.Generator().manual_seed(5))
 whole = views.apply(images, "elastic", 3, 8, index)  # seed 3, epoch 8

@@ -62,6 +62,7 @@ def lab(tmp_path_factory):
     options += ["--LabApp.expose_app_in_browser=True"]
     code = f"from pathlib import Path; from kdutils.site import series; series.lab({options}, "
     environment = os.environ | {
+        "TQDM_DISABLE": "0",  # `make test` runs headless; a reader watches a bar
         "HOME": str(root / "home"),
         "JUPYTER_CONFIG_DIR": str(root / "config"),
         "JUPYTERLAB_SETTINGS_DIR": str(root / "settings"),

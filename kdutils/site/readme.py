@@ -14,6 +14,7 @@ import pandas as pd
 
 from kdutils import ROOT, experiments, tables
 from kdutils.runs import device_name
+from kdutils.store import Store
 from kdutils.training import pick_device
 
 README = ROOT / "README.md"
@@ -73,7 +74,9 @@ def results(number: str | None, as_json: bool) -> list[str]:
 
 def results_table() -> str:
     """Markdown: every recorded result that has a published value beside it."""
-    rows = [row for row in experiments.results() if row["published"] is not None]
+    committed = Store().published  # what this machine trained is not published yet
+    results = experiments.results(store=Store(committed, committed))
+    rows = [row for row in results if row["published"] is not None]
     frame = tables.frame(rows).drop(columns=["data set"])
     frame = frame.drop_duplicates()  # a run that two notebooks show stands here once
     head = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * len(frame.columns)
