@@ -507,8 +507,8 @@ Markdown(f"""
 #   schedule.
 # - **The learning rate was tuned for no setting**, although the gradient's length changes with both knobs.
 #   Try `lr=0.1` in section 3: high temperatures then fail, for a reason that has nothing to do with what the
-#   teacher knows. The gain over hard labels there is not a matter of the rate, however: from .01 to .1 we
-#   never saw hard labels reach 80 %, on average over three seeds.
+#   teacher knows. Could another rate close the gap that hard labels leave there? This page does not show
+#   it; give them several rates, and see.
 #   [Chapter 03](03_distilling_mlps.ipynb) shows how such a change can pass for an effect of
 #   distillation.
 # - **New or stored views.** In section 4 the hard-label student draws a new view in every epoch, while the
