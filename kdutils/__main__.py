@@ -83,7 +83,11 @@ _MORE = click.Argument(["more"], metavar="[NN]...", nargs=-1)
 _SEEDS = _option("--seeds", "Seeds in place of the profile's own.", metavar="0,1,2")
 _CHECK = _option("--check", "Write nothing; status 1 if something would change.", is_flag=True)
 
-_add("report", "site.report:report", "Run the notebooks and write a web site that opens from disk.",
+_add("book", "site.book:book", "Make the book of the recorded results: no training, no data.",
+     [_option("--out", "Where to; build/book if not given.", metavar="DIR", type=Path)])  # fmt: skip
+_add("pdf", "site.book:pdf", "Make that book as one PDF, with Chromium.",
+     [_option("--out", "Where to; build/book.pdf if not given.", metavar="FILE", type=Path)])  # fmt: skip
+_add("report", "site.book:report", "Run the notebooks and write a web site that opens from disk.",
      [_MORE, _ONLY, _profile("smoke"), _SEEDS,
       _option("--set settings", "Set a parameter.", metavar="NAME=VALUE", multiple=True),
       _option("--out", "Where to; build/report if not given.", metavar="DIR", type=Path)],

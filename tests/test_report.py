@@ -1,20 +1,21 @@
-"""The report: what it checks before it runs, what it keeps of a failure, what a page is."""
+"""The report and its pages: what is checked before anything runs, what a failure leaves, links,
+formulas, figures, scripts; on three small notebooks."""
 
 import os
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import papermill
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from papermill.exceptions import PapermillExecutionError
 
 from kdutils import figures
-from kdutils.site import pages, report, series
+from kdutils.site import book, series
+from kdutils.site.formulas import FormulaError, mathml
 
 PARAMETERS = 'PROFILE = "laptop"\nSEEDS = None  # the profile\'s own\nTEMPERATURES = [1, 2]'
 
@@ -29,7 +30,7 @@ a &= b \\
   &= \operatorname{softmax}(c)
 \end{align*}
 
-See [the next one](02_fails.ipynb#why) and [the code](../kdutils/losses.py).
+See [the next one](02_fails.ipynb), chapter 03 and chapter 77, and chapter 01 itself.
 
 ## A section
 
@@ -54,8 +55,9 @@ for _ in tqdm(range(3)):
 print("careful: a warning", file=sys.stderr)
 print("interpreter", sys.executable)"""
 
-SLIDER = """from IPython.display import HTML
-HTML("<input id='t' type='range'><script>if (1 < 2 && 3) { document.title; }</script>")"""
+SCRIPTS = """from IPython.display import HTML, display
+display(HTML("<p>seen<script>document.title = 'taken over'</script></p>"))
+HTML("<div class=\\"kdt\\"><script>if (1 < 2 && 3) { document.title; }</script></div>")"""
 
 
 def _write(folder: Path, name: str, *cells) -> None:
@@ -78,11 +80,14 @@ def site(tmp_path_factory):
         "01_works.ipynb",
         new_markdown_cell(TEXT),
         _parameters(),
+        new_markdown_cell(
+            "## Exercises\n\n1. *(easy)* Do it.\n2. *(hard)* Do more.\n\nThat was it."
+        ),
         new_code_cell("print(PROFILE, SEEDS)"),
         new_code_cell(FIGURE, metadata={"tags": ["hide-input"]}),
         new_code_cell(NOISE),
         new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]}),
-        new_code_cell(SLIDER),
+        new_code_cell(SCRIPTS),
     )
     _write(
         folder,
@@ -101,9 +106,12 @@ def site(tmp_path_factory):
         new_code_cell("import os; os._exit(1)"),
         new_code_cell("print('never')"),
     )
+    (folder / "solutions").mkdir()
+    solved = "# %% [markdown]\n# # Solutions\n\n# %% [markdown]\n# **Exercise 2.** So.\n\n# %%\n1\n"
+    (folder / "solutions" / "01_works.py").write_text(solved)
     said = []
     environment = dict(os.environ)
-    failed = report.build(
+    failed = book.run(
         {"PROFILE": "smoke", "SEEDS": [0, 1]}, folder=folder, out=out, say=said.append
     )
     assert dict(os.environ) == environment
@@ -126,63 +134,39 @@ def test_a_failing_notebook_is_named_with_its_cell_and_the_others_run(site):
 
 def test_an_error_that_the_text_wants_is_no_failure(site):
     page = _page(site, "01_works.html")
-    assert "ZeroDivisionError" in page and "failed in" not in page
+    assert "ZeroDivisionError" in page and "This chapter failed" not in page
 
 
 def test_what_finished_is_kept_and_no_partial_file_stays(site):
-    names = sorted(path.name for path in site["out"].iterdir())
     stems = ("01_works", "02_fails", "03_dies")
-    wanted = sorted([f"{s}.{e}" for s in stems for e in ("html", "ipynb")] + ["index.html"])
-    assert names == wanted
+    kept = sorted(path.name for path in (site["out"] / "notebooks").iterdir())
+    assert kept == [f"{stem}.ipynb" for stem in stems]
     for stem, status in zip(stems, ("done", "failed", "failed"), strict=True):
-        nb = nbformat.read(site["out"] / f"{stem}.ipynb", as_version=4)
+        nb = nbformat.read(site["out"] / "notebooks" / f"{stem}.ipynb", as_version=4)
         assert nb.metadata["kdutils"]["status"] == status
+        assert (site["out"] / f"{stem}.html").exists()
 
 
-def test_a_failed_page_says_so_and_shows_what_came_before(site):
+def test_a_failed_page_says_so_and_ends_with_the_failing_cell(site):
     page = _page(site, "02_fails.html")
-    assert "<title>(failed) It fails" in page and 'id="failed"' in page
+    assert "This chapter failed" in page and "no such luck" in page
     assert "before the error" in page and "RuntimeError" in page
-    assert "papermill" not in page
+    assert "papermill" not in page and "never" not in page
 
 
-def test_the_first_page_lists_every_notebook_with_its_status(site):
-    page = _page(site, "index.html")
-    assert page.index("What does a teacher know?") < page.index("It fails") < page.index("It dies")
-    assert page.count('class="failed"') == 2 and 'href="01_works.html"' in page
-    assert "torch" in page and "smoke" in page
+def test_toy_data_is_said_loudly_on_every_page_that_shows_it(site):
+    for name in ("01_works.html", "02_fails.html"):
+        assert "Toy data: these numbers are not results." in _page(site, name)
 
 
-class _Outside(HTMLParser):
-    """Collects everything a browser would fetch by itself, and the images without a description."""
-
-    def __init__(self):
-        super().__init__()
-        self.fetched, self.silent, self.alts = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        if tag == "img":
-            self.alts.append(attrs.get("alt"))
-        for name in ("src", "srcset", "poster", "data") + (("href",) if tag == "link" else ()):
-            value = attrs.get(name)
-            if value and not value.startswith("data:"):
-                self.fetched.append(value)
-
-
-@pytest.mark.parametrize("name", ["index.html", "01_works.html", "02_fails.html"])
-def test_a_page_fetches_nothing(site, name):
-    page = _page(site, name)
-    outside = _Outside()
-    outside.feed(page)
-    assert outside.fetched == []
-    assert not re.search(r"url\((?!['\"]?data:)|@import|require\.|MathJax|https?://cdn", page)
+def test_the_report_ends_by_naming_both_editions(site):
+    assert "profile smoke" in site["said"][3] and "index.html" in site["said"][3]
+    assert "make book" in site["said"][4]
 
 
 def test_an_image_keeps_its_description(site):
-    outside = _Outside()
-    outside.feed(_page(site, "01_works.html"))
-    assert outside.alts == ["A straight line that rises from nought to one & <more>"]
+    alts = re.findall(r'<img alt="([^"]*)"', _page(site, "01_works.html"))
+    assert alts == ["A straight line that rises from nought to one &amp; &lt;more&gt;"]
 
 
 def test_formulas_become_mathml_and_code_does_not(site):
@@ -190,55 +174,47 @@ def test_formulas_become_mathml_and_code_does_not(site):
     assert page.count("<math ") == 3
     assert page.count('display="block"') == 2
     assert r'alttext="z_i &lt; z_j"' in page
-    assert "<code>$x$</code>" in page and "$5 and" in page
+    assert "$x$" in page and "$5 and" in page
     assert "$5 and $6" in re.sub("<[^>]+>", "", page)
 
 
-def test_links_between_notebooks_become_links_between_pages(site):
+def test_chapters_can_be_clicked_where_they_have_a_page(site):
     page = _page(site, "01_works.html")
-    assert 'href="02_fails.html#why"' in page
-    code = re.search(r'href="([^"]*losses\.py)"', page)[1]
-    target = (site["out"] / code).resolve()
-    assert target == (site["folder"] / "../kdutils/losses.py").resolve()
-    assert 'rel="next"' in page and 'rel="prev" href="01_works.html"' in _page(
-        site, "02_fails.html"
-    )
+    assert re.search(r'href="02_fails.html"[^>]*>(<[^>]*>)*the next one', page)
+    assert re.search(r'href="03_dies.html"[^>]*>(<[^>]*>)*chapter 03', page)
+    assert "and chapter 77, and chapter 01 itself." in re.sub("<[^>]+>", "", page)
 
 
-def test_every_heading_has_an_anchor_of_its_own_and_stands_in_the_contents(site):
+def test_an_exercise_leads_to_its_solution_where_there_is_one(site):
     page = _page(site, "01_works.html")
-    ids = re.findall(r'<h\d id="([^"]+)"', page)
-    assert ids == ["what-does-a-teacher-know", "a-section", "a-section-2"]
-    assert re.findall(r'<li class="level-2"><a href="#([^"]+)"', page) == ids[1:]
+    assert re.findall(r'href="(solutions/[^"]*)"[^>]*>(?:<[^>]*>)*Solution<', page) == [
+        "solutions/01_works.html#solution-01-2"
+    ]
+    assert 'id="solution-01-2"' in _page(site, "solutions/01_works.html")
 
 
 def test_progress_bars_do_not_show_and_warnings_stay(site):
-    nb = nbformat.read(site["out"] / "01_works.ipynb", as_version=4)
+    nb = nbformat.read(site["out"] / "notebooks" / "01_works.ipynb", as_version=4)
     streams = [o for c in nb.cells for o in c.get("outputs", []) if o.get("name") == "stderr"]
     assert [o.text for o in streams] == ["careful: a warning\n"]
 
 
 def test_notebooks_run_on_this_very_interpreter_whatever_kernel_they_name(site):
-    nb = nbformat.read(site["out"] / "01_works.ipynb", as_version=4)
+    nb = nbformat.read(site["out"] / "notebooks" / "01_works.ipynb", as_version=4)
     texts = [o.text for c in nb.cells for o in c.get("outputs", []) if o.get("name") == "stdout"]
     assert texts == ["smoke [0, 1]\n", f"interpreter {sys.executable}\n"]
 
 
-def test_scripts_of_an_output_arrive_unchanged(site):
-    assert "<script>if (1 < 2 && 3) { document.title; }</script>" in _page(site, "01_works.html")
-
-
-def test_hidden_input_can_be_opened_and_papermills_names_do_not_show(site):
+def test_only_the_courses_own_script_runs_others_are_text(site):
     page = _page(site, "01_works.html")
-    assert page.count('<details class="source"><summary>Code</summary>') == 1
+    assert "<script>if (1 < 2 && 3) { document.title; }</script>" in page
+    assert "<script>document.title" not in page
+
+
+def test_drawing_code_is_folded_and_papermills_names_do_not_show(site):
+    page = _page(site, "01_works.html")
+    assert len(re.findall(r'<details class="[^"]*\bhide\b', page)) == 1
     assert "Set for this report" in page and "# Parameters" not in page
-
-
-def test_a_page_has_language_title_skip_link_and_scales_to_a_phone(site):
-    page = _page(site, "01_works.html")
-    assert '<html lang="en">' in page and 'href="#main"' in page and '<main id="main">' in page
-    assert "<title>What does a teacher know?" in page
-    assert 'name="viewport" content="width=device-width' in page
 
 
 @pytest.mark.parametrize(
@@ -252,7 +228,7 @@ def test_a_page_has_language_title_skip_link_and_scales_to_a_phone(site):
 )
 def test_bad_values_are_refused_before_anything_runs(site, tmp_path, values, message):
     with pytest.raises(ValueError, match=message):
-        report.build(values, folder=site["folder"], out=tmp_path / "out")
+        book.run(values, folder=site["folder"], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -287,22 +263,35 @@ def test_settings_are_read_as_python_values():
     ],
 )
 def test_a_formula_that_cannot_be_shown_is_an_error(latex):
-    with pytest.raises(pages.FormulaError, match="formula"):
-        pages.mathml(latex)
+    with pytest.raises(FormulaError, match="formula"):
+        mathml(latex)
 
 
-def test_a_formula_that_cannot_be_shown_names_its_cell(tmp_path):
-    nb = new_notebook(cells=[new_markdown_cell("# A"), new_markdown_cell(r"so $\nosuch$ it is")])
-    with pytest.raises(pages.FormulaError, match=r"cell 2: the formula `\\nosuch`"):
-        pages.notebook_page(
-            nb, source=tmp_path, out=tmp_path, heading="A", series=[("01_a", "A")], here=0
-        )
+def _broken(folder, *cells):
+    _write(folder, "01_a.ipynb", new_markdown_cell("# A"), *cells)
+    with pytest.raises(ValueError) as stopped:
+        book.render(folder, folder, folder / "out")
+    return str(stopped.value)
+
+
+def _shown(**data):
+    return new_code_cell("1", outputs=[new_output("display_data", data=data)])
+
+
+def test_what_cannot_be_shown_stops_the_book_and_is_named(tmp_path):
+    sound = _shown(**{"text/plain": "1"})
+    said = _broken(tmp_path, sound, new_markdown_cell(r"so $\nosuch$ it is"))
+    assert "01_a.ipynb, cell 3" in said and r"`\nosuch`" in said
+    assert "01_a.ipynb has no outputs" in _broken(tmp_path, new_code_cell("1"))
+    said = _broken(tmp_path, _shown(**{"image/png": "iVBORw0KGgo=", "text/plain": "a plot"}))
+    assert "01_a.ipynb, code cell 1: a figure without alt text" in said
+    assert "nowhere.ipynb" in _broken(tmp_path, sound, new_markdown_cell("[x](nowhere.ipynb)"))
 
 
 def test_aligned_formulas_keep_their_columns():
-    made = pages.mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", display=True)
+    made = mathml(r"\begin{aligned} a &= b \\ c &= d \end{aligned}", display=True)
     assert made.count("<mtr>") == 2 and "&</mi>" not in made
-    assert "mathvariant" not in pages.mathml(r"\boldsymbol{z}")
+    assert "mathvariant" not in mathml(r"\boldsymbol{z}")
 
 
 def test_a_figure_needs_a_description(capsys):
@@ -333,7 +322,7 @@ def test_a_saved_figure_has_the_same_bytes_each_time(tmp_path, monkeypatch):
 def test_a_file_in_the_place_of_the_report_is_refused_and_kept(site, tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(ValueError, match="out is a file"):
-        report.build({}, folder=site["folder"], out=tmp_path / "out")
+        book.run({}, folder=site["folder"], out=tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
 

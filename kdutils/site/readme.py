@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from kdutils import ROOT, experiments, tables
+from kdutils import ROOT, experiments, metrics, tables
 from kdutils.runs import device_name
 from kdutils.store import Store
 from kdutils.training import pick_device
@@ -26,7 +26,7 @@ def record_times(report: Path) -> list[str]:
 
     report: the folder that `report` wrote. A notebook that failed is left out.
     """
-    times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
+    recorded = times()
     said = []
     for path in sorted(report.glob("[0-9][0-9]_*.ipynb")):
         meta = nbformat.read(path, as_version=4).metadata["kdutils"]
@@ -34,22 +34,27 @@ def record_times(report: Path) -> list[str]:
             continue
         profile, seconds = meta["parameters"].get("PROFILE", "laptop"), round(meta["seconds"])
         entry = {"seconds": seconds, "device": device_name(pick_device())}
-        times.setdefault(path.stem[:2], {})[profile] = entry
+        recorded.setdefault(path.stem[:2], {})[profile] = entry
         said.append(f"{path.stem}: {seconds} s on profile {profile}")
-    TIMES.write_text(json.dumps(times, indent=1, sort_keys=True) + "\n")
+    TIMES.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
     return said
+
+
+def times() -> dict[str, dict[str, dict]]:
+    """Seconds and device of each chapter (two digits) and profile, as last recorded."""
+    return json.loads(TIMES.read_text()) if TIMES.exists() else {}
 
 
 def notebook_table() -> str:
     """Markdown: every notebook, its questions' title, and what it took on each profile."""
-    times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
+    recorded = times()
     lines = ["| notebook | smoke | laptop, from records |", "|---|---|---|"]
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        taken = times.get(path.stem[:2], {})
+        taken = recorded.get(path.stem[:2], {})
         cells = [f"{taken[p]['seconds']} s" if p in taken else "–" for p in ("smoke", "laptop")]
         title = experiments.chapter(path.stem[:2]).title
         lines.append(f"| [{path.stem[:2]} {title}](notebooks/{path.name}) | {' | '.join(cells)} |")
-    devices = sorted({t["device"] for taken in times.values() for t in taken.values()})
+    devices = sorted({t["device"] for taken in recorded.values() for t in taken.values()})
     if devices:
         lines += ["", f"Seconds a notebook, kernel start included, on: {'; '.join(devices)}."]
     return "\n".join(lines)
@@ -72,16 +77,52 @@ def results(number: str | None, as_json: bool) -> list[str]:
     return shown or ["No result is recorded yet."]
 
 
-def results_table() -> str:
-    """Markdown: every recorded result that has a published value beside it."""
-    committed = Store().published  # what this machine trained is not published yet
-    results = experiments.results(store=Store(committed, committed))
-    rows = [row for row in results if row["published"] is not None]
-    frame = tables.frame(rows).drop(columns=["data set"])
-    frame = frame.drop_duplicates()  # a run that two notebooks show stands here once
-    head = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * len(frame.columns)
-    body = ["| " + " | ".join(map(str, values)) + " |" for values in frame.to_numpy()]
-    return "\n".join([head, *body])
+def headlines() -> list[dict[str, object]]:
+    """The results that matter, as each chapter's `HEADLINES` names them: beside each published
+    value ours, the number of seeds, and whether the two agree. Only committed records count."""
+    committed, rows = Store().published, []
+    for number, chapter in experiments.chapters().items():
+        lab = experiments.Lab(number, "laptop", store=Store(committed, committed))
+        for what, (first, second, metric) in getattr(chapter.module, "HEADLINES", {}).items():
+            family = first not in lab.arms  # a setting that validation chooses
+            arm = lab.best(first) if family else lab.arm(first)
+            published = arm.published_if_selected if family else arm.metrics[metric]
+            mean, half, n = None, None, len(lab.values(arm.name, metric))
+            if second and n and lab.values(second, metric):
+                found = lab.difference(first, second, metric)
+                mean, half, n = found["difference"], found["ci95"], found["n"]
+            elif n:
+                mean, half = metrics.shown_ci(lab.values(arm.name, metric))
+            if second:
+                published = round(published - lab.arm(second).metrics[metric], 4)
+            row = {"chapter": number, "what": what, "arm": arm.name, "n": n}
+            unit, digits = tables.UNITS[metric], tables.digits_of(metric)
+            sign = "+" if second else ""
+            row["published"] = f"{published:{sign}g} {unit}"
+            ours = "not recorded" if mean is None else f"{mean:{sign}.{digits}f}"
+            row["ours"] = ours + ("" if half is None else f" ± {half:.{digits}f}")
+            rows.append(row | {"verdict": _verdict(published, mean, half, bool(second))})
+    return rows
+
+
+def _verdict(published: float, mean: float | None, half: float | None, gain: bool) -> str:
+    """What our interval says about a published value, which is one run without an interval."""
+    if mean is None or half is None:
+        return "not recorded" if mean is None else "too few seeds to judge"
+    inside = abs(mean - published) <= half
+    text = "agrees" if inside else f"ours is {'higher' if mean > published else 'lower'}"
+    return text + ("; ours is not told from zero" if gain and abs(mean) <= half else "")
+
+
+def headline_table() -> str:
+    """Markdown: `headlines`, each with a link to its chapter."""
+    names = {p.stem[:2]: p.name for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    lines = ["| result | published | ours | n | verdict | chapter |", "|---|---|---|---|---|---|"]
+    for r in headlines():
+        link = f"[{r['chapter']}](notebooks/{names[r['chapter']]})"
+        cells = r["what"], r["published"], r["ours"], r["n"], r["verdict"], link
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
 
 
 def with_blocks(text: str, blocks: Iterable[tuple[str, str]]) -> str:
@@ -99,7 +140,7 @@ def with_blocks(text: str, blocks: Iterable[tuple[str, str]]) -> str:
 
 def fresh() -> str:
     """The README as it should be now."""
-    blocks = [("notebooks", notebook_table()), ("results", results_table())]
+    blocks = [("notebooks", notebook_table()), ("results", headline_table())]
     return with_blocks(README.read_text(encoding="utf-8"), blocks)
 
 

@@ -35,6 +35,11 @@ TAUGHT = "tutorial student, distilled"
 PERMUTED = "tutorial student, permuted teacher"
 HEAVY = "tutorial student, distilled, α = .9"
 
+# what the first page shows: arm, or first and second arm of a gain, and the metric
+HEADLINES = {
+    "CIFAR-10: gain from distillation in PyTorch's own tutorial": (TAUGHT, ALONE, "test_accuracy")
+}
+
 
 def page_cell(tag: str, path=ROOT / "notebooks" / "00_your_first_distillation.py") -> ModuleType:
     """The cell of the page with this tag, run as a module whose source `inspect` can find."""

@@ -14,6 +14,32 @@ HINTON = "Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 3"
 SCALED = "student 800 + KD, unlabelled, lr 0.01, right loss, the poster's teacher"
 POSTER = "github.com/peterliht/knowledge-distillation-pytorch, MNIST table"
 
+# what the first page shows: arm, or first and second arm of a gain, and the metric
+HEADLINES = {
+    "MNIST: the teacher": ("teacher 784-1200-1200-10", None, "test_errors"),
+    "MNIST: small network, hard labels": (
+        "student, hard labels, still images",
+        None,
+        "test_errors",
+    ),
+    "MNIST: small network, distilled": ("student, distilled, still images", None, "test_errors"),
+    "MNIST: distilled without ever seeing a 3": (
+        "student, distilled, no 3 in the transfer set",
+        None,
+        "test_errors",
+    ),
+    "MNIST: the poster's gain, with its loss": (
+        "student 800 + KD, lr 0.01 (as published)",
+        "student 800, lr 0.01 (as published)",
+        "test_accuracy",
+    ),
+    "MNIST: the same with loss and teacher put right": (
+        "student 800 + KD, lr 0.01 (done right)",
+        "student 800, lr 0.01 (done right)",
+        "test_accuracy",
+    ),
+}
+
 
 def arms(p: Profile) -> list[Arm]:
     teacher = mnist_teacher(p)

@@ -23,6 +23,25 @@ POSTER = (
 )
 FEW = 0.05
 
+# what the first page shows: arm, or first and second arm of a gain, and the metric
+HEADLINES = {
+    "CIFAR-10: gain of CNN5 from its teacher": (
+        "CNN5 distilled, no dropout",
+        "CNN5, no dropout",
+        "test_accuracy",
+    ),
+    "CIFAR-10: the same, with dropout": (
+        "CNN5 distilled, dropout .5",
+        "CNN5, dropout .5",
+        "test_accuracy",
+    ),
+    "CIFAR-10: the same, with 5 % of the labels": (
+        "CNN5 distilled, 5 % of the labels",
+        "CNN5, 5 % of the labels",
+        "test_accuracy",
+    ),
+}
+
 # the settings behind the poster's largest gain: no dropout, best of 40
 PUBLISHED_T, PUBLISHED_ALPHA = 1.5, 0.5
 ORDERS = {"aligned": "matched", "of other images": "reshuffled"}
