@@ -68,8 +68,15 @@ def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -
     """Let recipes name a reader's own network; returns it.
 
     make: a class or function, called with those of in_shape, classes and dropout (as `build` has
-    them) that it names. Raises ValueError as `Registry.register` does.
+    them) that it names. Raises ValueError as `Registry.register` does, or where it needs more.
     """
+    try:
+        inspect.signature(make).bind(**dict.fromkeys(_asks(make)))
+    except TypeError as wrong:
+        raise ValueError(
+            f"model = {name!r}: {wrong}. A network is called with those of in_shape, classes and "
+            "dropout that it names: give every other argument a default."
+        ) from None
     return REGISTERED.register(name, make, replace)
 
 
@@ -79,17 +86,9 @@ def _asks(make: Callable[..., nn.Module]) -> set[str]:
 
 
 def _registered(name: str) -> Family:
-    """A reader's network as a family of one; ValueError where it asks for what it cannot get."""
+    """A reader's network as a family of one."""
     make = REGISTERED.get(name)
-    asks = _asks(make)
-    try:
-        inspect.signature(make).bind(**dict.fromkeys(asks))
-    except TypeError as wrong:
-        raise ValueError(
-            f"model = {name!r}: {wrong}. A network is called with those of in_shape, classes and "
-            "dropout that it names: give every other argument a default."
-        ) from None
-    return Family(make, "", name, dropout=("dropout" in asks,) * 2)
+    return Family(make, "", name, dropout=("dropout" in _asks(make),) * 2)
 
 
 def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[Family, list[int]]:
