@@ -87,35 +87,31 @@ def _basis(device: torch.device) -> Tensor:
     return torch.stack(fields).flatten(1).to(device)
 
 
+@lru_cache(maxsize=8)
+def _half_ranges(kind: Kind, device: torch.device) -> Tensor:
+    """Integers [6 or 104], for shift (x, y), rotation, shear, scale (x, y), control points."""
+    shift = kind.shift * (1 if kind.whole_pixels else UNIT)
+    slopes = [kind.rotate, kind.shear, kind.scale, kind.scale]
+    steps = [slope * UNIT / 2 for slope in slopes]  # u and v count half pixels
+    controls = [kind.elastic * UNIT / 256] * (2 * 49 if kind.elastic else 0)
+    return torch.tensor(list(map(round, [shift, shift, *steps, *controls])), device=device)
+
+
 def _weights(kind: Kind, seed: int, epoch: int, index: Tensor) -> Tensor:
     """The integer weight of each basis field for x and y: float32 [B, 2, K], K = 3 or 52."""
+    half = _half_ranges(kind, index.device)
     stream = hash32(seed, epoch, index)  # [B]
-    draw_count = 0
-
-    def uniform(half_range: float, columns: int = 1) -> Tensor:
-        """Integers uniform on [-half_range, half_range]: [B, columns]."""
-        nonlocal draw_count
-        half = round(half_range)
-        column = torch.arange(draw_count, draw_count + columns, device=index.device)
-        draw_count += columns
-        bits = hash32(stream[:, None], column[None])
-        return ((bits * (2 * half + 1)) >> 32) - half
-
-    step = UNIT if kind.whole_pixels else 1
-    shift = uniform(kind.shift * UNIT / step, 2) * step
-    # u and v count half pixels, so a slope of one is UNIT / 2
-    slope = UNIT / 2
-    rotate, shear = uniform(kind.rotate * slope)[:, 0], uniform(kind.shear * slope)[:, 0]
-    scale = uniform(kind.scale * slope, 2)
+    bits = hash32(stream[:, None], torch.arange(len(half), device=index.device))
+    drawn = ((bits * (2 * half + 1)) >> 32) - half  # integers uniform on [-half, half]
+    shift_x, shift_y, rotate, shear, scale_x, scale_y = drawn[:, :6].unbind(1)
     coin = hash32(seed, index, 0x5F1F) + epoch if kind.alternate else hash32(stream, 0x5F1F)
-    x_from_x = torch.where((coin & int(kind.flip)) == 1, -UNIT, scale[:, 0])
-    x = torch.stack([shift[:, 0], x_from_x, shear + rotate], dim=1)
-    y = torch.stack([shift[:, 1], shear - rotate, scale[:, 1]], dim=1)
-    weights = torch.stack([x, y], dim=1)  # [B, 2, 3]
-    if kind.elastic:
-        controls = uniform(kind.elastic * UNIT / 256, 2 * 49).view(-1, 2, 49)
-        weights = torch.cat([weights, controls], dim=2)
-    return weights.float()
+    x_from_x = torch.where((coin & int(kind.flip)) == 1, -UNIT, scale_x)
+    step = UNIT if kind.whole_pixels else 1
+    x = torch.stack([shift_x * step, x_from_x, shear + rotate], dim=1)
+    y = torch.stack([shift_y * step, shear - rotate, scale_y], dim=1)
+    affine = torch.stack([x, y], dim=1)  # [B, 2, 3]
+    controls = drawn[:, 6:].view(len(index), 2, len(half) // 2 - 3)
+    return torch.cat([affine, controls], dim=2).float()
 
 
 def apply(images: Tensor, kind: str, seed: int, epoch: int, index: Tensor) -> Tensor:
@@ -126,15 +122,12 @@ def apply(images: Tensor, kind: str, seed: int, epoch: int, index: Tensor) -> Te
     moves in from outside is 0. Raises ValueError for an unknown kind or a wrong shape or type.
     """
     spec = get(kind)
-    square = images.ndim == 4 and images.shape[2] == images.shape[3]
-    if images.dtype != torch.uint8 or not square or images.shape[3] not in range(2, CANVAS + 1, 2):
+    square = images.ndim == 4 and images.shape[2] == images.shape[3] in range(2, CANVAS + 1, 2)
+    if images.dtype != torch.uint8 or not square or index.shape != images.shape[:1]:
         raise ValueError(
             f"views.apply takes square uint8 images [B, C, H, W] of an even size up to {CANVAS}, "
-            f"not {images.dtype} {list(images.shape)}."
-        )
-    if index.shape != images.shape[:1]:
-        raise ValueError(
-            f"index must be [{len(images)}], one for each image, not {list(index.shape)}."
+            f"and an index [B], one for each image; not {images.dtype} {list(images.shape)} and "
+            f"{list(index.shape)}."
         )
     if kind == "none":
         return images
@@ -174,12 +167,12 @@ def _warped(images: Tensor, weights: Tensor) -> Tensor:
 
 
 def epoch_view(
-    images: Tensor, kind: str, seed: int, epoch: int, index: Tensor | None = None, chunk: int = 512
+    images: Tensor, kind: str, seed: int, epoch: int, index: Tensor | None = None
 ) -> Tensor:
     """One view of a whole training set: uint8 [N, C, H, W] in and out, made in chunks."""
     if kind == "none":
         return images
     if index is None:
         index = torch.arange(len(images), device=images.device)
-    pairs = zip(images.split(chunk), index.split(chunk), strict=True)
+    pairs = zip(images.split(512), index.split(512), strict=True)
     return torch.cat([apply(some, kind, seed, epoch, at) for some, at in pairs])

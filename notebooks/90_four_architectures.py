@@ -107,7 +107,7 @@ f = nn.Sequential(norm_relu_conv(32, 32, 3), norm_relu_conv(32, 32, 3))
 block = WideBlock(32, 32, stride=1, dropout=0.0)
 take_weights(f, block)
 assert torch.allclose(x + f(x), block(x), atol=1e-5)
-nn.init.zeros_(block.conv2.weight)  # now f = 0
+nn.init.zeros_(block.f[-1].weight)  # now f = 0
 assert torch.equal(block(x), x)
 print(f"wide block: {models.count_parameters(f):,} parameters; with f = 0 it is the identity")
 
@@ -127,7 +127,7 @@ f = nn.Sequential(
     norm_relu_conv(64, 64, 3),  # the only 3 x 3
     norm_relu_conv(64, 256, 1),  # up: [B, 4 n, H, W]
 )
-block = PreActBottleneck(256, 64, stride=1)
+block = PreActBottleneck(256, 256, stride=1)
 take_weights(f, block)
 assert torch.allclose(x + f(x), block(x), atol=1e-4)
 print(f"bottleneck: {models.count_parameters(f):,}; one full 3 x 3: {cost(256, 256, 3, 8)[0]:,}")

@@ -22,16 +22,14 @@ from .fastnet import FastNet
 class Family(NamedTuple):
     """Networks that differ in the numbers of their names.
 
-    make: called with (in_shape, classes, *numbers), and `dropout` where it can be had, of (inputs,
-    hidden). pattern: what follows the family in a name ('N': a number). example: names for an
-    error. width: what an omitted '-w<width>' means (0: there is none). depths: what the first
-    number may be.
+    make: called with those numbers, and with what it names of in_shape, classes and dropout.
+    pattern: what follows the family in a name ('N': a number). example: names for an error.
+    depths: what the first number may be. dropout: whether (inputs, hidden units) can have it.
     """
 
     make: Callable[..., nn.Module]
     pattern: str
     example: str
-    width: int = 0
     depths: Sequence[int] = ()
     dropout: tuple[bool, bool] = (False, False)
 
@@ -41,27 +39,24 @@ _SMALL = (8, 14, 20, 26, 32, 44, 56, 110)  # not 50: that is another network's n
 _PRERESNET = "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'"
 _RESNEXT = "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)"
 _WRN = "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'"
-_DENSENET = "'densenet-100-12' (depth, growth)"
 FAMILIES = {
-    "mlp": Family(plain.mlp, "((?:-N)+)", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
-    "cnn5": Family(plain.cnn5, "", "'cnn5', 'cnn5-w8'", 32, (), _HIDDEN),
-    "resnet18": Family(residual.resnet, "", "'resnet18', 'resnet18-w16'", 64),
-    "resnet": Family(residual.small_resnet, "(N)", "'resnet8', 'resnet20-w32'", 16, _SMALL),
-    "fastnet": Family(FastNet, "", "'fastnet', 'fastnet-w32'", 64),
-    "wrn": Family(residual.wide_resnet, "-(N)-(N)", _WRN, 16, _BY_SIX, _HIDDEN),
-    "preresnet": Family(residual.preresnet, "-(N)", _PRERESNET, 16, _BY_NINE),
-    "densenet": Family(residual.densenet, "-(N)-(N)", _DENSENET, depths=_BY_SIX),
-    "resnext": Family(residual.resnext, "-(N)-(N)x(N)", _RESNEXT, 64, _BY_NINE),
+    "mlp": Family(plain.mlp, "(-N)+", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
+    "cnn5": Family(plain.cnn5, "(-wN)?", "'cnn5', 'cnn5-w8'", dropout=_HIDDEN),
+    "resnet18": Family(residual.resnet18, "(-wN)?", "'resnet18', 'resnet18-w16'"),
+    "resnet": Family(residual.resnet, "N(-wN)?", "'resnet8', 'resnet20-w32'", _SMALL),
+    "fastnet": Family(FastNet, "(-wN)?", "'fastnet', 'fastnet-w32'"),
+    "wrn": Family(residual.wide_resnet, "-N-N(-wN)?", _WRN, _BY_SIX, _HIDDEN),
+    "preresnet": Family(residual.preresnet, "-N(-wN)?", _PRERESNET, _BY_NINE),
+    "densenet": Family(residual.densenet, "-N-N", "'densenet-100-12' (depth, growth)", _BY_SIX),
+    "resnext": Family(residual.resnext, "-N-NxN(-wN)?", _RESNEXT, _BY_NINE),
 }
 
 
 def _find(name: object) -> tuple[Family, list[int]] | None:
-    """The family of a name and the numbers in it, an omitted width filled in."""
+    """The family of a name and the numbers in it."""
     for key, family in FAMILIES.items():
-        pattern = key + family.pattern + ("(?:-w(N))?" if family.width else "")
-        if match := re.fullmatch(pattern.replace("N", r"[1-9]\d*"), str(name)):
-            groups = "-".join(match.groups(str(family.width)))
-            return family, [int(n) for n in re.findall(r"\d+", groups)]
+        if re.fullmatch(key + family.pattern.replace("N", r"[1-9]\d*"), str(name)):
+            return family, [int(n) for n in re.findall(r"\d+", name.removeprefix(key))]
     return None
 
 
@@ -73,32 +68,27 @@ def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -
     """Let recipes name a reader's own network; returns it.
 
     make: a class or function, called with those of in_shape, classes and dropout (as `build` has
-    them) that it names. Raises ValueError as `Registry.register` does.
+    them) that it names. Raises ValueError as `Registry.register` does, or where it needs more.
     """
-    return REGISTERED.register(name, make, replace)
-
-
-def _registered(name: str) -> Family:
-    """A reader's network as a family of one; ValueError where it asks for what it cannot get."""
-    make = REGISTERED.get(name)
-    signature = inspect.signature(make)
-    asks = {"in_shape", "classes", "dropout"} & set(signature.parameters)
     try:
-        signature.bind(**dict.fromkeys(asks))
+        inspect.signature(make).bind(**dict.fromkeys(_asks(make)))
     except TypeError as wrong:
         raise ValueError(
             f"model = {name!r}: {wrong}. A network is called with those of in_shape, classes and "
             "dropout that it names: give every other argument a default."
         ) from None
+    return REGISTERED.register(name, make, replace)
 
-    def call(in_shape: tuple[int, int, int], classes: int, **dropout: tuple) -> nn.Module:
-        given = {"in_shape": in_shape, "classes": classes, **dropout}
-        net = make(**{key: given[key] for key in asks})
-        if not isinstance(net, nn.Module):
-            raise ValueError(f"model = {name!r} makes {type(net)}; it must be a torch.nn.Module.")
-        return net
 
-    return Family(call, "", name, dropout=("dropout" in asks,) * 2)
+def _asks(make: Callable[..., nn.Module]) -> set[str]:
+    """Which of the three things that `build` can give a network is called with."""
+    return {"in_shape", "classes", "dropout"} & inspect.signature(make).parameters.keys()
+
+
+def _registered(name: str) -> Family:
+    """A reader's network as a family of one."""
+    make = REGISTERED.get(name)
+    return Family(make, "", name, dropout=("dropout" in _asks(make),) * 2)
 
 
 def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[Family, list[int]]:
@@ -132,11 +122,12 @@ def build(
     units (where the family has it). Raises ValueError as `check` does.
     """
     family, numbers = check(name, dropout)
-    options = {"dropout": dropout} if any(family.dropout) else {}
-    net = family.make(in_shape, classes, *numbers, **options)
-    net.channels_last = getattr(net, "channels_last", False) and not any(
-        map(_crashes, net.modules())
-    )
+    given = {"in_shape": in_shape, "classes": classes, "dropout": dropout}
+    net = family.make(*numbers, **{key: given[key] for key in _asks(family.make)})
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"model = {name!r} makes {type(net)}; it must be a torch.nn.Module.")
+    laid_out = getattr(net, "channels_last", False)
+    net.channels_last = laid_out and not any(map(_crashes, net.modules()))
     return net
 
 

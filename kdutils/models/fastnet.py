@@ -9,22 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .residual import conv
 
-class Block(nn.Module):
+
+def block(n_in: int, n_out: int) -> nn.Sequential:
     """conv 3x3, max-pool 2, batch norm, GELU; conv 3x3, batch norm, GELU. [H, W] is halved."""
-
-    def __init__(self, n_in: int, n_out: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(n_out)
-        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(n_out)
-        for conv in (self.conv1, self.conv2):  # what comes in goes on unchanged at first
-            nn.init.dirac_(conv.weight[: conv.in_channels])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.gelu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
-        return F.gelu(self.bn2(self.conv2(x)))
+    first, second = conv(n_in, n_out, 3), conv(n_out, n_out, 3)
+    for each in (first, second):  # what comes in goes on unchanged at first
+        nn.init.dirac_(each.weight[: each.in_channels])
+    return nn.Sequential(
+        *(first, nn.MaxPool2d(2), nn.BatchNorm2d(n_out), nn.GELU()),
+        *(second, nn.BatchNorm2d(n_out), nn.GELU()),
+    )
 
 
 class FastNet(nn.Module):
@@ -36,13 +32,13 @@ class FastNet(nn.Module):
 
     channels_last = True
 
-    def __init__(self, in_shape: tuple[int, int, int], classes: int, width: int):
+    def __init__(self, width: int = 64, *, in_shape: tuple[int, int, int], classes: int):
         super().__init__()
         patch = in_shape[0] * 4  # 2 x 2 pixels
         self.whiten = nn.Conv2d(in_shape[0], 2 * patch, 2)
         self.whiten.weight.requires_grad_(False)
         self.blocks = nn.Sequential(
-            Block(2 * patch, width), Block(width, 4 * width), Block(4 * width, 4 * width)
+            block(2 * patch, width), block(width, 4 * width), block(4 * width, 4 * width)
         )
         self.head = nn.Linear(4 * width, classes, bias=False)
 
