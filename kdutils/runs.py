@@ -282,7 +282,7 @@ def _go_through(todo: dict[Recipe, float], store: Store, until: float, bar: tqdm
                     bar.update(end - bar.n)  # also where it was resumed, or trained elsewhere
                     left.remove(recipe)
                     passed.remove(recipe)
-        wait = 1  # second for each: what is left, others train
+        wait = 1  # second for each of them: now there is nothing else to do
 
 
 def progress(todo: dict[Recipe, float], quiet: bool = False) -> tqdm:

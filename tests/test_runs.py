@@ -97,7 +97,8 @@ def test_what_another_process_trains_is_passed_over_and_the_rest_done_meanwhile(
     def other():
         with store.lock(teacher):
             held.set()
-            while store.get(free) is None:
+            until = time.time() + 20
+            while store.get(free) is None and time.time() < until:
                 time.sleep(0.01)
             seen.append(store.get(student))
         run(teacher, store, CPU)
