@@ -70,6 +70,8 @@ def train_at_once(
         for _ in range(min(jobs, len(todo))):
             workers.append(spawn.Process(target=_work, args=share, daemon=True))
             workers[-1].start()
+        if workers:
+            print(f"That is the time of one process; {len(workers)} share them.", flush=True)
         with runs.progress(todo) as bar:
             while workers:
                 time.sleep(0.5)
