@@ -101,8 +101,8 @@ _add("results", "site.readme:results", "Print every recorded result beside the p
      "results", "results 03", "results --json")  # fmt: skip
 _add("run", "site.backlog:train", "Train what a notebook, or the course, needs and lacks.",
      [_NUMBER, _profile("laptop"), _SEEDS,
-      _option("--jobs", "Runs at once, a process each.", type=int, default=1, metavar="N"),
-      _option("--minutes", "Begin no run after so long.", type=float, metavar="M")],
+      _option("--jobs", "Runs at once, a process each.", type=click.IntRange(1), default=1),
+      _option("--minutes", "Begin no run after so long.", type=click.FloatRange(0, min_open=True))],
      "run 03", "run 04 --profile paper --jobs 8", "run --minutes 60")  # fmt: skip
 _add("publish", "site.backlog:publish", "Copy records from runs/ to data/records/, to commit them.",
      [_NUMBER, _profile("laptop")], "publish", "publish 03 --profile paper")  # fmt: skip

@@ -186,7 +186,7 @@ _LOADERS = {
     "bayes10": partial(_load_bayes10, BAYES10_IMAGES.values()),
     "bayes10-toy": partial(_load_bayes10, (1_000, 300, 1_000)),  # quick to judge on, for `smoke`
 }
-REGISTERED = Registry("dataset", _LOADERS.__contains__, [*_LOADERS], "data.register(name, load)")
+REGISTERED = Registry("dataset", _LOADERS.get, [*_LOADERS], "data.register(name, load)")
 
 
 def from_arrays(
@@ -228,12 +228,6 @@ def register(name: str, load: Callable[[], Dataset], replace: bool = False) -> C
     return REGISTERED.register(name, load, replace)
 
 
-def check(name: str) -> None:
-    """ValueError for a name that no data set has."""
-    if name not in _LOADERS:
-        REGISTERED.get(name)
-
-
 def load(name: str) -> Dataset:
     """The data set of that name, downloaded if it has to be.
 
@@ -241,7 +235,7 @@ def load(name: str) -> Dataset:
     Raises ValueError for an unknown name; MissingData where there is neither file nor network. No
     other data set ever takes its place.
     """
-    return _loaded(name, _LOADERS.get(name) or REGISTERED.get(name))
+    return _loaded(name, REGISTERED.get(name))
 
 
 @lru_cache(maxsize=4)

@@ -302,7 +302,7 @@ class Lab:
         first recorded. Where only the record is kept, the network is trained again."""
         recipe = self._recipe(name, seed)
         if (kept := self.store.logits(recipe)) is None:
-            runs.run(recipe, self.store, again=True)
+            runs.trained(recipe, self.store)
             kept = self.store.logits(recipe)
         return kept[split]
 

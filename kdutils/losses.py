@@ -110,7 +110,7 @@ def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: Any) -> Tensor:
 
 
 NAMES = {"kd": distil, "pseudo-labels": pseudo_labels}
-REGISTERED = Registry("loss", NAMES.__contains__, [*NAMES], "losses.register(name, function)")
+REGISTERED = Registry("loss", NAMES.get, [*NAMES], "losses.register(name, function)")
 
 
 def register(name: str, loss: Callable, replace: bool = False) -> Callable:
@@ -123,6 +123,4 @@ def register(name: str, loss: Callable, replace: bool = False) -> Callable:
     return REGISTERED.register(name, loss, replace)
 
 
-def of(name: str) -> Callable:
-    """The loss that a recipe names, called as `register` says; ValueError for an unknown name."""
-    return NAMES.get(name) or REGISTERED.get(name)
+of = REGISTERED.get  # the loss that a recipe names, called as `register` says

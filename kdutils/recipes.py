@@ -116,15 +116,15 @@ class Recipe:
         """What `registered` holds. A saved hash stands for a name that this process lacks."""
         saved = {(field, name): source for field, name, source in self.registered}
         for names, check in (
-            (data.REGISTERED, data.check),
+            (data.REGISTERED, data.REGISTERED.get),
             (models.REGISTERED, partial(models.check, dropout=self.dropout)),
             (losses.REGISTERED, losses.of),
         ):
             name = getattr(self, names.field)
-            source = names.source(name) if name in names else saved.get((names.field, name))
-            if name in names or not source:
+            here, elsewhere = names.source(name), saved.get((names.field, name))
+            if here or not elsewhere:
                 check(name)
-            if source:
+            if source := here or elsewhere:
                 yield names.field, name, source
 
     @property
@@ -158,11 +158,9 @@ class Recipe:
 
         A field that is added later, with a default, leaves all older ids as they are.
         """
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        for f in fields(self):
-            if f.name != "seed" and own[f.name] == f.default:
-                del own[f.name]
-        return json.loads(json.dumps(own, default=Recipe.as_dict))
+        own = ((f, getattr(self, f.name)) for f in fields(self))
+        kept = {f.name: value for f, value in own if f.name == "seed" or value != f.default}
+        return json.loads(json.dumps(kept, default=Recipe.as_dict))
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Recipe":

@@ -15,14 +15,18 @@ import textwrap
 import tokenize
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 UNKNOWN = "unknown-"
 
 
 class Registry:
-    """The names in one field of a recipe. own: is a name the course's? names, usage: for errors."""
+    """The names in one field of a recipe: the course's own, and a reader's.
 
-    def __init__(self, field: str, own: Callable[[str], bool], names: object, usage: str):
+    own: gives what the course has under a name, or None. names, usage: for errors.
+    """
+
+    def __init__(self, field: str, own: Callable[[str], object], names: object, usage: str):
         self.field, self.own = field, own
         self.offer = f"The course has {names}. Your own: {usage}"
         self.things: dict[str, tuple[Callable, str]] = {}  # name: the thing, its source's hash
@@ -50,20 +54,19 @@ class Registry:
         self.things[name] = thing, new
         return thing
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.things
-
-    def get(self, name: str) -> Callable:
+    def get(self, name: str) -> Any:
         """The thing of that name; for any other a ValueError with the names that there are."""
-        if name not in self.things:
-            raise ValueError(
-                f"{self.field} = {name!r} is not registered here: {list(self.things)}. {self.offer}"
-            )
-        return self.things[name][0]
+        if name in self.things:
+            return self.things[name][0]
+        if found := self.own(name):
+            return found
+        raise ValueError(
+            f"{self.field} = {name!r} is not registered here: {list(self.things)}. {self.offer}"
+        )
 
-    def source(self, name: str) -> str:
-        """10 hex digits of its source's SHA-256, or UNKNOWN and a random number."""
-        return self.things[name][1]
+    def source(self, name: str) -> str | None:
+        """Of a reader's own: 10 hex digits of its source's SHA-256, or UNKNOWN and a number."""
+        return self.things[name][1] if name in self.things else None
 
 
 def source_hash(thing: Callable) -> str:

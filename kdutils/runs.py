@@ -1,41 +1,33 @@
 """Recipes in, records out.
 
 `run` trains one recipe unless the store has its record; `run_all` does so for many, says beforehand
-what that will cost, and shows one bar for all of them.
+what that will cost, and shows one bar for all of them. Several processes may do so at once: who
+trains a recipe holds its lock.
 """
 
 import datetime
+import math
 import os
 import platform
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import active_children, get_context
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from statistics import median
+from typing import Any
 
 import torch
+from filelock import Timeout
 from torch import nn
 from tqdm import tqdm
 
-from . import __version__, data, losses, metrics, models
+from . import __version__, data, metrics, models
 from .knowledge import Knowledge
 from .recipes import Recipe
 from .store import Record, Store
-from .training import (
-    Interrupted,
-    NotFinite,
-    build_net,
-    check,
-    fit,
-    pick_device,
-    predict,
-)
+from .training import Interrupted, NotFinite, build_net, check, fit, pick_device, predict
 
-IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100} | {
-    "bayes10": data.BAYES10_IMAGES["train"]
-}
+IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100}
 SHOWN_SECONDS = 0.2  # between two states of the bar
 
 
@@ -51,47 +43,27 @@ def device_name(device: torch.device) -> str:
     return f"CPU ({name})"
 
 
-def run(
-    recipe: Recipe,
-    store: Store | None = None,
-    device: torch.device | None = None,
-    again: bool = False,
-    wait: float = -1,
-    **hooks: Callable,
-) -> Record:
+def run(recipe: Recipe, store: Store | None = None, device: torch.device | None = None) -> Record:
     """The record of a recipe: from the store, or from training it (and first its teachers).
 
-    A loss that is not finite gives a record without metrics whose `failure` says where. `again`
-    trains even if there is a record. `wait`: seconds to wait while another process trains the same
-    recipe (-1: as long as it takes); then filelock.Timeout. hooks: on_epoch, on_step of `fit`.
+    A loss that is not finite gives a record without metrics whose `failure` says where.
     """
     store = store or Store()
-    if not again and (record := store.get(recipe)):
-        return record
-    with store.lock(recipe, wait):
-        if not again and (record := store.get(recipe)):
-            return record  # another process trained it meanwhile
-        return _train(recipe, store, device or pick_device(), hooks)
+    return _kept(store.get, recipe, store, device)
 
 
 def trained(
-    recipe: Recipe,
-    store: Store | None = None,
-    device: torch.device | None = None,
-    **hooks: Callable,
+    recipe: Recipe, store: Store | None = None, device: torch.device | None = None
 ) -> nn.Module:
     """The network that a recipe leads to, in evaluation mode: loaded, or trained where it is not.
 
     A committed record has no weights with it, so a teacher may have to be trained again although
-    its record exists. Raises ValueError where its training failed. hooks: as `run` has them.
+    its record exists. Raises ValueError where its training failed.
     """
     store, device = store or Store(), device or pick_device()
-    if (weights := store.weights(recipe)) is None:
-        with store.lock(recipe):
-            if store.weights(recipe) is None:  # nor has another process trained it meanwhile
-                if failure := _train(recipe, store, device, hooks).failure:
-                    raise ValueError(f"{recipe.id} has no network to load: {failure}")
-            weights = store.weights(recipe)
+    weights = _kept(store.weights, recipe, store, device)
+    if weights is None:
+        raise ValueError(f"{recipe.id} has no network to load: {store.get(recipe).failure}")
     net = build_net(recipe, data.load(recipe.dataset))
     net.load_state_dict(weights)
     return net.eval().to(device)
@@ -113,7 +85,28 @@ def knowledge_of(
     return known
 
 
-def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> Record:
+def _kept(
+    find: Callable[[Recipe], Any],
+    recipe: Recipe,
+    store: Store,
+    device: torch.device | None = None,
+    wait: float = -1,
+    **hooks: Callable,
+) -> Any:
+    """What `find` finds of a recipe in the store, once it is trained if that is nothing.
+
+    wait: seconds to wait while another process trains the same recipe (-1: as long as it takes);
+    then filelock.Timeout.
+    """
+    if (found := find(recipe)) is None:
+        with store.lock(recipe, wait):
+            if (found := find(recipe)) is None:  # nor has another process trained it meanwhile
+                _train(recipe, store, device or pick_device(), hooks)
+                found = find(recipe)
+    return found
+
+
+def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> None:
     """Train, measure and record; the recipe's lock is held."""
     dataset = data.load(recipe.dataset)
     check(recipe, dataset, device)  # before its teachers are trained
@@ -142,17 +135,6 @@ def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> R
         measured = metrics.measure(logits, labels, teacher, recipe.without_classes)
         measured |= metrics.by_epoch(curve, len(dataset.test))
         tensors = logits, fitted.net.state_dict()
-    notes = []
-    if 0 < recipe.n_views < recipe.epochs:
-        notes.append(
-            f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view "
-            f"was seen {recipe.epochs // recipe.n_views} times or once more."
-        )
-    if not recipe.recognisable:
-        notes.append(
-            "Something registered in this recipe was typed at a prompt, where its source cannot be "
-            "found: no other process will recognise it."
-        )
     record = Record(
         recipe=recipe,
         curve=curve,
@@ -168,14 +150,29 @@ def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> R
             "python": platform.python_version(),
         },
         failure=failure,
-        note=" ".join(notes) or None,
+        note=_note(recipe),
     )
     store.put(record, *tensors)
-    return record
 
 
-def _work(recipe: Recipe) -> int:
-    """Images that a run sees in all its epochs; of a data set of your own, a guess."""
+def _note(recipe: Recipe) -> str | None:
+    """What a reader of the record has to know."""
+    notes = []
+    if 0 < recipe.n_views < recipe.epochs:
+        notes.append(
+            f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view "
+            f"was seen {recipe.epochs // recipe.n_views} times or once more."
+        )
+    if not recipe.recognisable:
+        notes.append(
+            "Something registered in this recipe was typed at a prompt, where its source cannot be "
+            "found: no other process will recognise it."
+        )
+    return " ".join(notes) or None
+
+
+def _images(recipe: Recipe) -> int:
+    """How many a run sees in all its epochs; of a data set that is not listed, a guess."""
     return recipe.epochs * (recipe.n_train or IMAGES.get(recipe.dataset, 10_000))
 
 
@@ -188,9 +185,9 @@ def costs(recipes: Iterable[Recipe], store: Store | None = None) -> dict[Recipe,
     for record in (store or Store()).all():
         if record.seconds:
             places = seen.setdefault(record.recipe.model, {True: [], False: []})
-            places[record.device == here].append(record.seconds / _work(record.recipe))
+            places[record.device == here].append(record.seconds / _images(record.recipe))
     rate = {model: median(places[True] or places[False]) for model, places in seen.items()}
-    return {r: rate[r.model] * _work(r) for r in recipes if r.model in rate}
+    return {r: rate[r.model] * _images(r) for r in recipes if r.model in rate}
 
 
 def estimate(known: dict[Recipe, float], n: int) -> str:
@@ -202,153 +199,111 @@ def estimate(known: dict[Recipe, float], n: int) -> str:
     return f"{text}, and {new} of networks that no run is recorded of" if new else text
 
 
-def run_all(
-    recipes: Iterable[Recipe],
-    seeds: Sequence[int] | None = None,
-    store: Store | None = None,
-    jobs: int = 1,
-    quiet: bool = False,
-    minutes: float | None = None,
-    prepare: Callable[[], None] | None = None,
-) -> list[list[Record]]:
-    """Records of every recipe at every seed: one list a recipe, in the order of the seeds.
+def plan(recipes: Iterable[Recipe], store: Store, quiet: bool = False) -> dict[Recipe, float]:
+    """What must be trained to have these records, teachers first, and the seconds it may take.
 
-    seeds = None: each recipe at its own seed. Trains only what the store lacks, and says beforehand
-    how many runs that is and about how long. jobs: how many runs at once, each in a process of its
-    own with its share of the cores; prepare: called first in each of them, to register what recipes
-    name. minutes: begin no run after so long; records that are then missing are not in the lists.
+    Says so unless `quiet`. Raises ValueError where something registered does not fit (`check`).
     """
-    if not isinstance(jobs, int) or jobs < 1:
-        raise ValueError(f"jobs = {jobs!r} must be a whole number of at least 1.")
-    if minutes is not None and not minutes > 0:
-        raise ValueError(f"minutes = {minutes!r} must be above 0, or None for no limit.")
-    store = store or Store()
-    wanted = [[recipe] if seeds is None else [*map(recipe.with_seed, seeds)] for recipe in recipes]
-    missing = list(dict.fromkeys(r for row in wanted for r in row if store.get(r) is None))
-    if missing:
-        for recipe in missing:
-            check(recipe, data.load(recipe.dataset), pick_device())
-        plan = _with_teachers(missing, store)
-        known = costs(plan, store)
-        typical = median(known.values()) if known else 1.0
-        cost = {recipe: known.get(recipe, typical) for recipe in plan}
-        if not quiet:
-            extra = len(plan) - len(missing)
-            more = f", and {extra} of their teachers must be trained" if extra else ""
-            count = f"{len(missing)} of {sum(map(len, wanted))} runs are not in the store{more}"
-            at_once = f", one by one; {jobs} run at once" if jobs > 1 else ""
-            print(f"{count}: {estimate(known, len(plan))}{at_once}.", flush=True)
-        until = time.time() + 60 * minutes if minutes else float("inf")
-        with _bar(sum(cost.values()), quiet) as bar:
-            try:
-                if jobs == 1:
-                    _in_turn(cost, store, until, bar)
-                else:
-                    _at_once(cost, store, until, bar, jobs, prepare, quiet)
-            except KeyboardInterrupt as stop:
-                text = "Stopped; what is done is kept: run the cell again to go on."
-                raise stop if isinstance(stop, Interrupted) else Interrupted(text) from None
-    found = [[store.get(recipe) for recipe in row] for row in wanted]
-    left = sum(record is None for row in found for record in row)
-    if left and not quiet:
-        print(f"Stopped after {minutes:g} min: {left} runs are missing. Run it again to go on.")
-    return [[record for record in row if record is not None] for row in found]
+    asked = dict.fromkeys(recipes)
+    missing = [recipe for recipe in asked if store.get(recipe) is None]
+    if not missing:
+        return {}
+    for recipe in missing:
+        check(recipe, data.load(recipe.dataset), pick_device())
+    todo = _with_teachers(missing, store)
+    known = costs(todo, store)
+    if not quiet:
+        extra = len(todo) - len(missing)
+        more = f", and {extra} of their teachers must be trained" if extra else ""
+        count = f"{len(missing)} of {len(asked)} runs are not in the store{more}"
+        print(f"{count}: {estimate(known, len(todo))}.", flush=True)
+    typical = median(known.values()) if known else 1.0
+    return {recipe: known.get(recipe, typical) for recipe in todo}
 
 
 def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
     """Recipes, each after those of its teachers that must be trained because they are asked."""
-    plan: dict[Recipe, None] = {}
+    todo: dict[Recipe, None] = {}
     for recipe in recipes:
         if recipe.teachers and not Knowledge(recipe, data.load(recipe.dataset), store).complete:
             absent = [t for t in recipe.teachers if store.weights(t) is None]
-            plan |= dict.fromkeys(_with_teachers(absent, store))
-        plan[recipe] = None
-    return list(plan)
+            todo |= dict.fromkeys(_with_teachers(absent, store))
+        todo[recipe] = None
+    return list(todo)
 
 
-def _bar(total: float, quiet: bool) -> tqdm:
+def made_here(recipe: Recipe, store: Store) -> Record | None:
+    """The record of a run whose network is kept as well, or has failed."""
+    record = store.get(recipe)
+    return record if record and (record.failure or "weights" in record.files) else None
+
+
+def run_all(
+    recipes: Iterable[Recipe],
+    store: Store | None = None,
+    quiet: bool = False,
+    minutes: float | None = None,
+) -> list[Record]:
+    """The records of these recipes, in their order.
+
+    Trains only what the store lacks, and says beforehand how many runs that is and about how long.
+    minutes: begin no run after so long; records that are then missing are not in the list.
+    """
+    recipes, store = [*recipes], store or Store()
+    until = math.inf if minutes is None else time.time() + 60 * minutes
+    if todo := plan(recipes, store, quiet):
+        with progress(todo, quiet) as bar:
+            try:
+                _go_through(todo, store, until, bar)
+            except KeyboardInterrupt as stop:
+                text = "Stopped; what is done is kept: run the cell again to go on."
+                raise stop if isinstance(stop, Interrupted) else Interrupted(text) from None
+    records = [record for recipe in recipes if (record := store.get(recipe))]
+    if len(records) < len(recipes) and not quiet:
+        left = len(recipes) - len(records)
+        print(f"Stopped after {minutes:g} min: {left} runs are missing. Run it again to go on.")
+    return records
+
+
+def _go_through(todo: dict[Recipe, float], store: Store, until: float, bar: tqdm) -> None:
+    """Train one after the other; what another process trains is passed over until the end."""
+    left, wait = [*todo], 0
+    while left:
+        passed: set[Recipe] = set()
+        for recipe in [*left]:
+            if time.time() > until:
+                return
+            passed.add(recipe)
+            if passed.isdisjoint(recipe.teachers):  # else it would wait for its teacher
+                number, end = len(todo) - len(left) + 1, bar.n + todo[recipe]
+                hooks = _shown(recipe, f"run {number} of {len(todo)}", bar, end)
+                with suppress(Timeout):
+                    _kept(lambda r: made_here(r, store), recipe, store, None, wait, **hooks)
+                    bar.update(end - bar.n)  # also where it was resumed, or trained elsewhere
+                    left.remove(recipe)
+                    passed.remove(recipe)
+        wait = 1  # second for each of them: now there is nothing else to do
+
+
+def progress(todo: dict[Recipe, float], quiet: bool = False) -> tqdm:
     """One line for all runs, in seconds that they are thought to take; gone at the end."""
     seen = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
     off = quiet or not seen or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
     form = "{percentage:3.0f}% |{bar:12}| {desc}{remaining} left"
     timing = {"miniters": 0, "smoothing": 0, "mininterval": SHOWN_SECONDS}
-    return tqdm(total=total, leave=False, disable=off, bar_format=form, **timing)
+    return tqdm(total=sum(todo.values()), leave=False, disable=off, bar_format=form, **timing)
 
 
-def _in_turn(cost: dict[Recipe, float], store: Store, until: float, bar: tqdm) -> None:
-    """Train one run after the other, in this process."""
-    for number, recipe in enumerate(cost, 1):
-        if time.time() > until:
-            return
-        at, end = f"run {number} of {len(cost)} · {recipe.label}", sum([*cost.values()][:number])
-        share = cost[recipe] / _work(recipe)
+def _shown(recipe: Recipe, at: str, bar: tqdm, end: float) -> dict[str, Callable]:
+    """Hooks of `fit` that say in the bar which run and epoch it is, and move it up to `end`."""
+    share = (end - bar.n) / _images(recipe)
 
-        def show(entry: dict, at: str = at, epochs: int = recipe.epochs) -> None:
-            epoch = min(entry["epoch"] + 1, epochs)
-            bar.set_description_str(f"{at} · epoch {epoch}/{epochs} · ")
+    def on_epoch(entry: dict) -> None:
+        epoch = min(entry["epoch"] + 1, recipe.epochs)
+        bar.set_description_str(f"{at} · {recipe.label} · epoch {epoch}/{recipe.epochs} · ")
 
-        def move(images: int, share: float = share, end: float = end) -> None:
-            bar.update(min(share * images, end - bar.n))
+    def on_step(images: int) -> None:
+        bar.update(min(share * images, end - bar.n))
 
-        show({"epoch": 0})
-        _obtain(recipe, store, on_epoch=show, on_step=move)
-        bar.update(end - bar.n)  # also where it was resumed, or trained by another process
-
-
-def _obtain(recipe: Recipe, store: Store, **hooks: Callable) -> Record:
-    """The record of a recipe and, where only its network is missing, the network too."""
-    if store.get(recipe) is not None:
-        trained(recipe, store, **hooks)
-    return run(recipe, store, **hooks)
-
-
-def _at_once(cost, store: Store, until: float, bar: tqdm, jobs: int, prepare, quiet: bool) -> None:
-    """Train in several processes, teachers first; who needs one under way waits for its lock."""
-    others, threads, done = active_children(), max(1, (os.cpu_count() or 1) // jobs), 0
-    # a fresh interpreter each: a forked one would inherit this one's threads and its GPU
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads, prepare))
-    try:
-        order = sorted(cost, key=lambda recipe: len(recipe.teachers) > 0)
-        for future in as_completed([pool.submit(_work_on, r, store, until) for r in order]):
-            if (record := future.result()) is None:
-                continue
-            done += 1
-            bar.set_description_str(f"{done} of {len(cost)} runs done · ")
-            bar.update(cost[record.recipe])
-            score = record.metrics.get("val_accuracy")
-            said = record.failure or f"{score:.2f} % on validation"
-            if not quiet:
-                tqdm.write(f"{done}/{len(cost)} {record.id}: {said}, {record.seconds:.0f} s")
-    except KeyboardInterrupt:
-        for worker in active_children():
-            if worker not in others:
-                worker.terminate()  # its checkpoint is a few seconds old
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        store.sweep()
-
-
-def _start_worker(threads: int, prepare: Callable[[], None] | None) -> None:
-    os.environ["TQDM_DISABLE"] = "1"  # bars of several processes would overwrite each other
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides
-    torch.set_num_threads(threads)
-    if prepare:
-        prepare()
-
-
-def _work_on(recipe: Recipe, store: Store, until: float) -> Record | None:
-    """One run in a worker; None where its time is over."""
-    if time.time() > until:
-        return None
-    places = {"dataset": data, "model": models, "loss": losses}
-    for part in (recipe, *recipe.teachers):
-        for field, name, source in part.registered:
-            here = places[field].REGISTERED
-            if name not in here or here.source(name) != source:
-                raise ValueError(
-                    f"{field} = {name!r} is registered in your process, but not in the workers of "
-                    "jobs > 1. Use jobs = 1, or hand run_all a function of a module that registers "
-                    "it: prepare=..."
-                )
-    return _obtain(recipe, store)
+    on_epoch({"epoch": 0})
+    return {"on_epoch": on_epoch, "on_step": on_step}

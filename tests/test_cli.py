@@ -4,8 +4,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import click
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from kdutils import ROOT, experiments, runs
 from kdutils.__main__ import cli, main
 from kdutils.site import backlog
+from kdutils.store import Store
 
 
 def _kdutils(*arguments):
@@ -40,8 +44,6 @@ def test_help_names_every_command_and_each_shows_examples(capsys):
         (["report", "--set", "nothing"], "NAME=VALUE"),
         (["run", "01", "--profile", "huge"], "'huge'"),
         (["run", "77"], "'77'"),
-        (["run", "01", "--profile", "smoke", "--jobs", "0"], "jobs"),
-        (["run", "01", "--profile", "smoke", "--minutes", "0"], "minutes"),
         (["publish", "77"], "'77'"),
         (["results", "77"], "'77'"),
         (["report", "--out", "README.md"], "README.md is a file"),
@@ -67,6 +69,8 @@ def test_an_unknown_notebook_is_answered_with_those_that_exist(capsys):
         (["results", "01", "02"], "02"),
         (["sync", "--from", "pyx"], "pyx"),
         (["run", "--jobs", "two"], "two"),
+        (["run", "--jobs", "0"], "--jobs"),
+        (["run", "--minutes", "0"], "--minutes"),
         (["nosuch"], "nosuch"),
     ],
 )
@@ -144,6 +148,71 @@ def test_what_stands_beside_a_published_value_is_trained_first_and_the_cheap_bef
         assert set(now) == part
         assert [seconds[r] for r in now] == sorted(seconds[r] for r in now)
     assert found == []
+
+
+@pytest.fixture
+def student(tiny):
+    teacher = replace(tiny, model="mlp-64-64", epochs=6, views="jitter", view_stream=1)
+    return replace(tiny, teacher=teacher, temperature=4.0, views="jitter")
+
+
+def test_runs_in_several_processes_give_the_records_of_one(student, store, tmp_path, capsys):
+    kinds = student, replace(student, temperature=1.0), student.teacher
+    recipes = [recipe.with_seed(seed) for recipe in kinds for seed in (0, 1)]
+    backlog.train_at_once(recipes, store, jobs=2)
+    said = capsys.readouterr().out.splitlines()
+    alone = runs.run_all(recipes, Store(tmp_path / "alone"), quiet=True)
+    for a, b in zip(map(store.get, recipes), alone, strict=True):
+        assert (a.recipe, a.metrics) == (b.recipe, b.metrics)
+        assert [e["val_errors"] for e in a.curve] == [e["val_errors"] for e in b.curve]
+    assert "6 of 6 runs are not in the store" in said[0]
+    count, names, accuracy = zip(*(line.split()[:3] for line in said[-6:]), strict=True)
+    assert count == tuple(f"{n}/6" for n in range(1, 7))
+    shown = dict(zip(names, accuracy, strict=True))
+    assert shown == {f"{r.id}:": f"{r.metrics['val_accuracy']:.2f}" for r in alone}
+    assert names.index(f"{student.teacher.id}:") < names.index(f"{student.id}:")
+    backlog.train_at_once(recipes, store, jobs=2)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_that_fails_in_its_process_ends_the_command_with_what_it_said(tiny, store, capfd):
+    recipes = [replace(tiny, epochs=1_000_000), replace(tiny, n_train=60_000)]
+    with pytest.raises(ChildProcessError):
+        backlog.train_at_once(recipes, store, jobs=2)
+    assert "n_train = 60000 is more than" in capfd.readouterr().err
+    assert not list(store.local.glob(".*.lock"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopping_the_command_stops_every_process_and_keeps_checkpoints(how, tmp_path):
+    """As Ctrl-C does, and as what ends this one process alone and at once does."""
+    code = [sys.executable, "-c", TWO_LONG_RUNS.format(folder=str(tmp_path))]
+    command = subprocess.Popen(code, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+    def checkpoints():
+        return {p.name: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints").glob("*.ckpt")}
+
+    until = time.time() + 150
+    while len(checkpoints()) < 2 and time.time() < until:
+        time.sleep(0.2)
+    command.send_signal(how)
+    said = command.communicate(timeout=30)[1]
+    assert ("KeyboardInterrupt" in said) == (how == signal.SIGINT)
+    time.sleep(1)
+    before = checkpoints()
+    time.sleep(7)  # while a run goes on, its checkpoint is written every five seconds
+    assert len(before) == 2 and checkpoints() == before
+
+
+TWO_LONG_RUNS = """
+from pathlib import Path
+from kdutils.recipes import Recipe
+from kdutils.site.backlog import train_at_once
+from kdutils.store import Store
+part = dict(dataset="digits", model="mlp-32-32", n_train=300, batch_size=50, lr=3e-3)
+recipes = [Recipe(**part, epochs=1_000_000, seed=seed) for seed in (0, 1)]
+train_at_once(recipes, Store(Path({folder!r}), Path({folder!r}) / "none"), jobs=2)
+"""
 
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

@@ -74,7 +74,7 @@ def test_run_trains_the_teacher_first_and_nothing_twice(student, store):
 def test_a_student_of_a_permuted_teacher_learns_nothing(student, store):
     permuted = replace(student, teacher_order="permuted", views="none", epochs=15)
     matched = replace(permuted, teacher_order="matched")
-    [[wrong], [right]] = run_all([permuted, matched], [0], store, quiet=True)
+    wrong, right = run_all([permuted, matched], store, quiet=True)
     assert wrong.metrics["test_accuracy"] < 35 < 65 < right.metrics["test_accuracy"]
 
 

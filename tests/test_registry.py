@@ -13,7 +13,7 @@ from kdutils.registry import UNKNOWN, Registry
 
 @pytest.fixture
 def registry():
-    return Registry("model", {"cnn5"}.__contains__, ["cnn5"], "call register")
+    return Registry("model", {"cnn5": nn.Identity}.get, ["cnn5"], "call register")
 
 
 def function_from(tmp_path, text, stem):
@@ -30,7 +30,8 @@ def test_what_is_registered_is_returned_and_found(registry):
         return 1
 
     assert registry.register("mine", thing) is thing
-    assert registry.get("mine") is thing and "mine" in registry and "yours" not in registry
+    assert registry.get("mine") is thing and registry.get("cnn5") is nn.Identity
+    assert registry.source("mine") and registry.source("cnn5") is registry.source("yours") is None
     there = r"'yours' is not registered here: \['mine'\].*\['cnn5'\].*call register"
     with pytest.raises(ValueError, match=there):
         registry.get("yours")

@@ -1,6 +1,8 @@
 """Recipes in, records out: one run, a batch, what is said beforehand and shown meanwhile."""
 
 import io
+import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -24,18 +26,19 @@ def student(tiny):
 
 
 def test_run_all_says_beforehand_what_it_will_train(tiny, store, capsys):
-    run_all([tiny], [0], store)
+    run_all([tiny], store)
     assert "1 of 1 runs are not in the store: no run of these networks" in capsys.readouterr().out
-    run_all([tiny, replace(tiny, model="mlp-8")], [0, 1], store)
+    both = tiny, replace(tiny, model="mlp-8")
+    run_all([recipe.with_seed(seed) for recipe in both for seed in (0, 1)], store)
     said = capsys.readouterr().out
     assert "3 of 4 runs" in said and "about 1 s, and 2 of networks that no run" in said
-    run_all([tiny], [0, 1], store)
+    run_all([tiny, tiny.with_seed(1)], store)
     assert capsys.readouterr().out == ""
 
 
 def test_the_time_of_a_batch_follows_images_and_epochs(tiny, store):
     for seed, seconds in enumerate((10.0, 12.0, 500.0)):  # one run had been held up
-        record = run_all([tiny], [0], store, quiet=True)[0][0]
+        record = run(tiny, store)
         store.put(replace(record, recipe=tiny.with_seed(seed), seconds=seconds))
     longer = replace(tiny, n_train=600, epochs=8)
     costs = runs.costs([tiny, longer, replace(tiny, model="mlp-8")], store)
@@ -57,11 +60,11 @@ def test_an_estimate_reads_every_record_once(tiny, monkeypatch, tmp_path):
 
 
 def test_teachers_that_will_be_asked_are_counted_and_trained_first(student, store, capsys):
-    run_all([student], [0, 1], store)
+    run_all([student, student.with_seed(1)], store)
     assert "2 of 2 runs are not in the store, and 2 of their teachers" in capsys.readouterr().out
     assert store.get(student.teacher) is not None
     hotter = replace(student, temperature=8.0)
-    run_all([hotter], [0], store)
+    run_all([hotter], store)
     assert "1 of 1 runs are not in the store: about" in capsys.readouterr().out
 
 
@@ -69,7 +72,7 @@ def test_a_teacher_whose_answers_are_stored_is_not_trained_again(student, store)
     stored = replace(student, n_views=2)
     run(stored, store, CPU)
     (store.local / f"{stored.teacher.id}.weights.safetensors").unlink()
-    run_all([replace(stored, temperature=2.0)], None, store, quiet=True)
+    run_all([replace(stored, temperature=2.0)], store, quiet=True)
     assert store.weights(stored.teacher) is None
 
 
@@ -86,43 +89,44 @@ def test_a_network_is_trained_again_where_only_its_record_is_kept(tiny, store):
         trained(wild, store, CPU)
 
 
-def test_runs_in_several_processes_give_the_records_of_one(student, store, tmp_path, capsys):
-    recipes = [student, replace(student, temperature=1.0), student.teacher]
-    together = run_all(recipes, [0, 1], store, jobs=2)
-    said = capsys.readouterr().out
-    alone = run_all(recipes, [0, 1], Store(tmp_path / "alone"), quiet=True)
-    for a, b in zip(sum(together, []), sum(alone, []), strict=True):
-        assert (a.recipe, a.metrics) == (b.recipe, b.metrics)
-        assert [e["val_errors"] for e in a.curve] == [e["val_errors"] for e in b.curve]
-    assert "2 run at once" in said and "\n6/6 digits-mlp" in said
-    order = [line.split()[1].rstrip(":") for line in said.splitlines()[1:]]
-    assert order.index(student.teacher.id) < order.index(student.id)  # not asked while it learns
+def test_what_another_process_trains_is_passed_over_and_the_rest_done_meanwhile(student, store):
+    """The other process is a thread here: locks are between open files, not between processes."""
+    teacher, free = student.teacher, student.teacher.with_seed(7)
+    held, seen = threading.Event(), []
+
+    def other():
+        with store.lock(teacher):
+            held.set()
+            until = time.time() + 20
+            while store.get(free) is None and time.time() < until:
+                time.sleep(0.01)
+            seen.append(store.get(student))
+        run(teacher, store, CPU)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert held.wait(10)
+    records = run_all([student, free], store, quiet=True)
+    thread.join()
+    assert [record.recipe for record in records] == [student, free]
+    assert seen == [None] and store.get(teacher) is not None
+
+
+def test_a_failed_run_of_another_process_is_not_tried_again(tiny, store, monkeypatch):
+    wild = replace(tiny, optimizer="sgd", lr=1e6, schedule="constant")
+    todo = runs.plan([wild], store, quiet=True)
+    failed = run(wild, store, CPU)  # between another's plan and its turn
+    monkeypatch.setattr(runs, "plan", lambda *_: todo)
+    [again] = run_all([wild], store, quiet=True)
+    assert failed.failure and again == failed
 
 
 def test_no_run_begins_after_the_minutes_are_over(tiny, store, capsys, monkeypatch):
     clock = iter([0.0, 1.0, 59.0, 61.0, 62.0])
     monkeypatch.setattr(runs, "time", SimpleNamespace(time=lambda: next(clock)))
-    rows = run_all([tiny], range(4), store, minutes=1)
-    assert [record.recipe.seed for record in rows[0]] == [0, 1]
+    records = run_all(map(tiny.with_seed, range(4)), store, minutes=1)
+    assert [record.recipe.seed for record in records] == [0, 1]
     assert "Stopped after 1 min: 2 runs are missing" in capsys.readouterr().out
-
-
-def mine():
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(28 * 28, 10))
-
-
-def register_mine():
-    models.register("mine", mine)
-
-
-def test_workers_know_what_was_registered_only_where_they_are_prepared(tiny, store, monkeypatch):
-    monkeypatch.setattr(models.REGISTERED, "things", {})
-    register_mine()
-    recipes = [replace(tiny, model="mine", epochs=1, seed=seed) for seed in (0, 1)]
-    with pytest.raises(ValueError, match="'mine' is registered in your process.*prepare="):
-        run_all(recipes, None, store, jobs=2, quiet=True)
-    [[first], _] = run_all(recipes, None, store, jobs=2, quiet=True, prepare=register_mine)
-    assert first.recipe == recipes[0] and first.metrics and first.note is None
 
 
 def test_a_record_of_something_typed_at_a_prompt_says_that_nobody_will_know_it(
@@ -130,17 +134,15 @@ def test_a_record_of_something_typed_at_a_prompt_says_that_nobody_will_know_it(
 ):
     monkeypatch.setattr(models.REGISTERED, "things", {})
     typed = {}
-    exec("def net():\n    import torch\n    return mine()", {"mine": mine}, typed)
+    exec(
+        "from torch import nn\n"
+        "def net(): return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 10))",
+        typed,
+    )
     models.register("typed", typed["net"])
     record = run(replace(tiny, model="typed"), store, CPU)
     assert record.metrics and "typed at a prompt" in record.note
     assert store.get(record.recipe) == record
-
-
-@pytest.mark.parametrize("wrong", [{"jobs": 0}, {"jobs": -1}, {"jobs": 1.5}, {"minutes": 0}])
-def test_a_number_of_jobs_or_minutes_that_cannot_be(wrong, tiny, store):
-    with pytest.raises(ValueError, match="at least 1|above 0"):
-        run_all([tiny], [0], store, **wrong)
 
 
 class Screen(io.StringIO):
@@ -153,7 +155,7 @@ class Screen(io.StringIO):
 def test_one_bar_counts_runs_and_epochs_and_leaves_nothing(tiny, store, monkeypatch):
     monkeypatch.setattr("sys.stderr", screen := Screen())
     monkeypatch.setenv("TQDM_DISABLE", "0")
-    run_all([tiny], range(3), store)
+    run_all(map(tiny.with_seed, range(3)), store)
     lines = screen.getvalue().split("\r")
     for number in (1, 2, 3):
         for epoch in (1, 2, 3, 4):
@@ -168,7 +170,7 @@ def test_a_single_epoch_moves_the_bar(tiny, store, monkeypatch):
     monkeypatch.setattr("sys.stderr", screen := Screen())
     monkeypatch.setenv("TQDM_DISABLE", "0")
     monkeypatch.setattr(runs, "SHOWN_SECONDS", 0)
-    run_all([replace(tiny, epochs=1)], None, store)
+    run_all([replace(tiny, epochs=1)], store)
     percent = {line.split("%")[0].strip() for line in screen.getvalue().split("\r")}
     assert {"0", "17", "33", "50", "67", "83"} <= percent
 
@@ -178,7 +180,7 @@ def test_nothing_is_shown_where_nobody_looks(hidden, tiny, store, monkeypatch):
     screen = io.StringIO() if hidden == "no terminal" else Screen()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TQDM_DISABLE", "1" if hidden == "env" else "0")
-    run_all([tiny], None, store, quiet=hidden == "quiet")
+    run_all([tiny], store, quiet=hidden == "quiet")
     assert screen.getvalue() == ""
 
 
@@ -188,7 +190,7 @@ def test_stopped_between_epochs_ends_in_one_line(tiny, store, monkeypatch):
 
     monkeypatch.setattr(runs.metrics, "measure", stop)
     with pytest.raises(Interrupted, match="^Stopped; what is done is kept: run the cell again"):
-        run_all([tiny], None, store, quiet=True)
+        run_all([tiny], store, quiet=True)
 
 
 CELL = """
@@ -202,7 +204,7 @@ store = Store(Path({folder!r}), Path({folder!r}) / "none")
 part = dict(dataset="digits", model="mlp-32-32", n_train=300)
 tiny = Recipe(**part, epochs={epochs}, batch_size=50, lr=3e-3)
 print("before")
-run_all([tiny], [0, 1], store)
+run_all([tiny, tiny.with_seed(1)], store)
 """
 
 

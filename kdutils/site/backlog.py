@@ -4,12 +4,20 @@ In: a chapter's number or None, a profile, seeds. Out: records, trained or copie
 """
 
 import math
+import os
+import signal
+import threading
+import time
 from collections.abc import Sequence
+from multiprocessing import connection, get_context, parent_process
+
+import torch
+from tqdm import tqdm
 
 from kdutils import experiments, knowledge, runs
 from kdutils.recipes import Recipe
 from kdutils.site import series
-from kdutils.store import Store
+from kdutils.store import Record, Store
 
 # seeds: enough for a row beside a published value, and for any row
 PUBLISHED, ANY = 5, 3
@@ -37,12 +45,69 @@ def train(
     own = experiments.get_profile(profile).seeds
     recipes = wanted(number, profile, own if seeds is None else series.parse_seeds(seeds))
     store = Store()
-    # what a chapter registers must be known to the processes that train it
-    prepare = experiments.chapters if jobs > 1 else None
-    runs.run_all(recipes, store=store, jobs=jobs, minutes=minutes, prepare=prepare)
+    if jobs > 1:
+        train_at_once(recipes, store, jobs, minutes)
+    else:
+        runs.run_all(recipes, store, minutes=minutes)
     have = sum(store.get(recipe) is not None for recipe in recipes)
     what = f"chapter {number}" if number else "the course"
     return [f"The store holds {have} of the {len(recipes)} runs of {what}."]
+
+
+def train_at_once(
+    recipes: list[Recipe], store: Store, jobs: int, minutes: float | None = None
+) -> None:
+    """Train in several processes, each with its share of the cores; say a line for each run.
+
+    They need no word of each other: `run_all` passes over what another process trains. Raises
+    ChildProcessError where one of them failed; the others are stopped then.
+    """
+    todo = runs.plan(recipes, store)
+    spawn = get_context("spawn")  # a forked process would inherit this one's threads and its GPU
+    share = max(1, (os.cpu_count() or 1) // jobs), recipes, store, minutes
+    waiting, workers = [*todo], []
+    try:
+        for _ in range(min(jobs, len(todo))):
+            workers.append(spawn.Process(target=_work, args=share, daemon=True))
+            workers[-1].start()
+        if workers:
+            print(f"That is the time of one process; {len(workers)} share them.", flush=True)
+        with runs.progress(todo) as bar:
+            while workers:
+                time.sleep(0.5)
+                running = [worker for worker in workers if worker.is_alive()]
+                for recipe in [*waiting]:
+                    if record := runs.made_here(recipe, store):
+                        waiting.remove(recipe)
+                        tqdm.write(f"{len(todo) - len(waiting)}/{len(todo)} {_said(record)}")
+                        bar.update(todo[recipe])
+                if any(worker.exitcode for worker in workers):
+                    raise ChildProcessError("a process failed; what it said stands above.")
+                workers = running
+    finally:
+        for worker in workers:
+            worker.kill()  # its checkpoint is a few seconds old
+            worker.join()
+        store.sweep()
+
+
+def _said(record: Record) -> str:
+    score = record.failure or f"{record.metrics['val_accuracy']:.2f} % on validation"
+    return f"{record.id}: {score}, {record.seconds:.0f} s"
+
+
+def _work(threads: int, recipes: list[Recipe], store: Store, minutes: float | None) -> None:
+    """One of several processes; it ends with the one that started it, however that ended."""
+
+    def follow() -> None:
+        connection.wait([parent_process().sentinel])
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
+    threading.Thread(target=follow, daemon=True).start()
+    torch.set_num_threads(threads)
+    experiments.chapters()  # registers what its chapters name
+    runs.run_all(recipes, store, quiet=True, minutes=minutes)
 
 
 def publish(number: str | None, profile: str) -> list[str]:
