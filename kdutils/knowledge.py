@@ -7,22 +7,18 @@ networks. Out: for each epoch, the logits that each image learns from.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
 from . import bayes10, data, views
 from .recipes import Recipe
-from .store import Store, atomic, damaged
+from .store import Store, reading, write
 from .training import base_split, predict, transfer_index
-
-PUBLISHED_BYTES = 4_000_000  # a teacher's share of the repository
-PUBLISHED_VIEWS = 8  # 45,000 images x 10 classes x 8 views, a byte each: 3.6 MB
 
 
 class WrongKnowledge(ValueError):
@@ -45,8 +41,9 @@ class Knowledge:
 
     nets: the teachers' networks, needed unless all is stored (`complete`). Where there are several,
     their logits are averaged (the geometric mean of their probabilities; Hinton et al. 2015,
-    section 5.1). With `n_views`, one `File` holds all views; else each view is new in its epoch and
-    has a file of its own. The posterior of bayes10 needs neither networks nor files.
+    section 5.1). With `n_views`, one file holds all views, and val and test images too; else each
+    view is new in its epoch and has a file of its own, whose number methods take as `view`. The
+    posterior of bayes10 needs neither networks nor files.
     """
 
     def __init__(
@@ -133,12 +130,38 @@ class Knowledge:
         """The views of a recipe with `n_views`."""
         return self._kept()
 
+    @cached_property
+    def about(self) -> dict[str, str]:
+        """What its files must speak of: teachers, data, split, classes, views."""
+        recipe = self.recipe
+        return {
+            "teachers": " ".join(teacher.id for teacher in recipe.teachers),
+            "dataset": recipe.dataset,
+            "split": recipe.train_on,
+            "images sha256": _images_sha256(recipe.dataset, recipe.train_on),
+            "classes": str(len(self.dataset.classes)),
+            "views": recipe.views,
+            # still images are the same for students of all seeds
+            "view seed": "" if recipe.views == "none" else str(recipe.view_seed),
+        }
+
+    @cached_property
+    def _stem(self) -> str:
+        """How the names of its files begin, whatever views, images and bits they hold."""
+        text = " ".join(self.about[key] for key in ("split", "views", "view seed", "teachers"))
+        return f"{self.recipe.teachers[0].label}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+    def name(self, views: object, bits: object = 16) -> str:
+        """A file's name; views: how many, or which one; here and for bits "*" is any of them."""
+        images = f"-n{self.recipe.n_train}" if self.recipe.n_train else ""
+        return f"{self._stem}{images}-v{views}-{bits}bit.safetensors"
+
     def path(self, view: int | None = None) -> Path:
-        """Where this machine keeps what was asked: one view's file, or (None) that of all."""
-        folder, images = self.store.local / "knowledge", self.recipe.n_train
+        """Where this machine keeps what was asked: one view, or (None) all."""
+        folder = self.store.local / "knowledge"
         if view is None:
-            return folder / name(self.recipe, self.recipe.n_views, 16, images)
-        return folder / "views" / name(self.recipe, f"{view:04}", 16, images)
+            return folder / self.name(self.recipe.n_views)
+        return folder / "views" / self.name(f"{view:04}")
 
     def _kept(self, view: int | None = None) -> "File":
         """A view, or (None) all: read where they are stored, else asked for now and kept."""
@@ -151,24 +174,51 @@ class Knowledge:
                 for split in ("val", "test") if view is None else ():
                     images = getattr(self.dataset, split).images
                     tensors[split] = self.answers(images).half().cpu()
-                write(path, File(tensors), describe(self.recipe), view)
+                self.write(path, File(tensors), view)
                 file = self._find(view)
         return file
 
     def _find(self, view: int | None = None) -> "File | None":
         """What is stored; of all views, the first file with enough views, images and bits."""
-        recipe, path = self.recipe, self.path(view)
         if view is not None:
-            return read(path, recipe, view) if path.exists() else None
-        patterns = name(recipe, "*", "*"), name(recipe, "*", "*", "*")
+            return self._read(self.path(view), view) if self.path(view).exists() else None
+        recipe = self.recipe
         for folder in (self.store.local / "knowledge", self.store.published_knowledge):
-            for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
-                file = read(path, recipe)
+            for path in sorted(folder.glob(f"{self._stem}-*")):
+                file = self._read(path)
                 n_views, images, _ = file.tensors["train"].shape
                 enough = n_views >= recipe.n_views and images >= len(self.split)
                 if enough and file.bits >= recipe.bits:
                     return file.reduced(recipe.n_views, recipe.bits)
         return None
+
+    def _read(self, path: Path, view: int | None = None) -> "File":
+        """A file, checked. Raises store.Damaged where it is not what was written; WrongKnowledge,
+        with both sides, where it speaks of other teachers, data, split, classes or views."""
+        with reading(path) as content:
+            size = int.from_bytes(content[:8], "little")
+            about = json.loads(content[8 : 8 + size])["__metadata__"]
+            file = File(load(content))
+            if {key: about[key] for key in about.keys() - self.about} != file.about(view):
+                raise ValueError("its checksum or its counts do not fit its content")
+        for key, value in self.about.items():
+            if about.get(key) != value:
+                raise WrongKnowledge(
+                    f"{path.name} does not fit {self.recipe.id}: its {key} is {about.get(key)!r}, "
+                    f"the student's is {value!r}. Use knowledge of the same teacher, images and "
+                    "views."
+                )
+        return file
+
+    def write(self, path: Path, file: "File", view: int | None = None) -> None:
+        """Write a file. Raises ValueError for logits that float16 does not hold."""
+        for key, values in file.tensors.items():
+            if not torch.isfinite(values).all():
+                raise ValueError(
+                    f"the teacher's logits for {path.name} ({key}) do not fit into float16 or are "
+                    "not finite; there is nothing to learn from it."
+                )
+        write(path, save(file.tensors, self.about | file.about(view)))
 
 
 @dataclass(frozen=True)
@@ -204,15 +254,14 @@ class File:
         return File(tensors | {"train": train.contiguous()})
 
     def about(self, view: int | None) -> dict[str, str]:
-        """What it says of its own content: a checksum, bits, and how many views or which."""
+        """What it says of its own content: bits, a checksum, and how many views or the only one."""
         digest = hashlib.sha256()
         for key in sorted(self.tensors):
             values = self.tensors[key].contiguous()
             digest.update(f"{key} {values.dtype} {list(values.shape)}".encode())
             digest.update(values.view(torch.uint8).numpy())
-        which = (
-            {"n_views": str(len(self.tensors["train"]))} if view is None else {"view": str(view)}
-        )
+        n_views = len(self.tensors["train"])
+        which = {"n_views": str(n_views)} if view is None else {"view": str(view)}
         return which | {"bits": str(self.bits), "sha256": digest.hexdigest()}
 
 
@@ -226,98 +275,3 @@ def _images_sha256(dataset: str, split: str) -> str:
     digest = hashlib.sha256(part.images.contiguous().numpy())
     digest.update(part.labels.numpy())
     return digest.hexdigest()
-
-
-def describe(recipe: Recipe) -> dict[str, str]:
-    """What knowledge for a student must speak of: teachers, data, split, classes, views."""
-    return {
-        "teachers": " ".join(teacher.id for teacher in recipe.teachers),
-        "dataset": recipe.dataset,
-        "split": recipe.train_on,
-        "images sha256": _images_sha256(recipe.dataset, recipe.train_on),
-        "classes": str(len(data.load(recipe.dataset).classes)),
-        "views": recipe.views,
-        # still images are the same for students of all seeds
-        "view seed": "" if recipe.views == "none" else str(recipe.view_seed),
-    }
-
-
-def name(recipe: Recipe, n_views: object, bits: object, images: object = None) -> str:
-    """The name of a file of a recipe's knowledge; images: None where it holds the whole split.
-
-    n_views, bits, images: numbers, or "*" for any in a pattern.
-    """
-    about = describe(recipe)
-    text = " ".join(about[key] for key in ("split", "views", "view seed", "teachers"))
-    key = hashlib.sha256(text.encode()).hexdigest()[:10]
-    part = f"-n{images}" if images else ""
-    return f"{recipe.teachers[0].label}-{key}{part}-v{n_views}-{bits}bit.safetensors"
-
-
-def write(path: Path, file: File, about: dict[str, str], view: int | None = None) -> None:
-    """Write a file of knowledge; about: as `describe` gives it; view: the only one it holds.
-
-    Raises ValueError for logits that float16 does not hold.
-    """
-    for key, values in file.tensors.items():
-        if not torch.isfinite(values).all():
-            raise ValueError(
-                f"the teacher's logits for {path.name} ({key}) do not fit into float16 or are not "
-                "finite; there is nothing to learn from it."
-            )
-    with atomic(path) as part:
-        part.write_bytes(save(file.tensors, about | file.about(view)))
-
-
-def read(path: Path, recipe: Recipe, view: int | None = None) -> File:
-    """The knowledge in a file, for a student; view: the one that a file of a single view holds.
-
-    Raises store.Damaged where the file is not what was written; WrongKnowledge, with both sides,
-    where it speaks of another teacher, data set, split, class count or other views.
-    """
-    content, wanted = path.read_bytes(), describe(recipe)
-    size = int.from_bytes(content[:8], "little")
-    try:
-        text = content[8 : 8 + size].decode().rstrip(" ")
-        header = json.loads(text)
-        about, file = header["__metadata__"], File(load(content))
-        if text != json.dumps(header, separators=(",", ":"), ensure_ascii=False):
-            raise ValueError("its header is not as written")
-        if {key: value for key, value in about.items() if key not in wanted} != file.about(view):
-            raise ValueError("its checksum or its counts do not fit its content")
-    except (SafetensorError, ValueError, KeyError) as problem:
-        raise damaged(path, problem) from problem
-    for key, value in wanted.items():
-        if about.get(key) != value:
-            raise WrongKnowledge(
-                f"{path.name} does not fit {recipe.id}: its {key} is {about.get(key)!r}, the "
-                f"student's is {value!r}. Use knowledge of the same teacher, images and views."
-            )
-    return file
-
-
-def publish(recipe: Recipe, store: Store) -> list[Path]:
-    """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
-
-    It speaks of the images that the teacher learned from. What is too large is reduced to eight
-    views in eight bits; where that does not fit either, a ValueError.
-    """
-    if not recipe.n_views or not recipe.teachers:
-        return []
-    images = recipe.teachers[0].n_train
-    recipe = replace(recipe, n_train=images)
-    if recipe.n_views * (recipe.bits // 8) > PUBLISHED_VIEWS:
-        recipe = replace(recipe, n_views=min(recipe.n_views, PUBLISHED_VIEWS), bits=8)
-    if any(store.published_knowledge.glob(name(recipe, "*", "*", images))):
-        return []  # one file a teacher: students of fewer views read their part of it
-    file = Knowledge(recipe, data.load(recipe.dataset), store)._find()
-    if file is None:
-        return []
-    path = store.published_knowledge / name(recipe, recipe.n_views, recipe.bits, images)
-    if (size := sum(values.nbytes for values in file.tensors.values())) > PUBLISHED_BYTES:
-        raise ValueError(
-            f"{path.name} would hold {size:,} bytes; at most {PUBLISHED_BYTES:,} a teacher are "
-            "committed. Store fewer views."
-        )
-    write(path, file, describe(recipe))
-    return [path]

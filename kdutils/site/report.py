@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from kdutils.site import pages, readme, series
-from kdutils.store import atomic
+from kdutils.store import write
 
 OUT = series.BUILD / "report"
 # What a reader would have to know to get the same numbers again.
@@ -91,8 +91,7 @@ def _write_page(notebook: series.Notebook, folder: Path, out: Path) -> str | Non
     except pages.FormulaError as error:
         problem = str(error)
         page = pages.failed_page(problem, heading=heading)
-    with atomic(out / f"{notebook.path.stem}.html") as part:
-        part.write_text(page, encoding="utf-8")
+    write(out / f"{notebook.path.stem}.html", page.encode())
     return problem
 
 
@@ -113,8 +112,7 @@ def _write_site(folder: Path, out: Path, results: Callable[[], Mapping]) -> None
                 "error": problem or run["error"],
             }
         rows.append(row)
-    with atomic(out / "index.html") as part:
-        part.write_text(pages.index_page(rows, results(), _versions()), encoding="utf-8")
+    write(out / "index.html", pages.index_page(rows, results(), _versions()).encode())
 
 
 def _versions() -> dict[str, str]:
