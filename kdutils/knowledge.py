@@ -21,10 +21,6 @@ from .store import Store, reading, write
 from .training import base_split, predict, transfer_index
 
 
-class WrongKnowledge(ValueError):
-    """A file of knowledge speaks of other images than the student's."""
-
-
 @lru_cache(maxsize=8)
 def log_posterior(split: str, n: int | None = None) -> torch.Tensor:
     """The perfect teacher's logits on a split of bayes10: log p(y given x), at least -50.
@@ -36,6 +32,7 @@ def log_posterior(split: str, n: int | None = None) -> torch.Tensor:
     return bayes10.posterior(images).log().clamp(min=-50).float()
 
 
+@dataclass
 class Knowledge:
     """The logits that a recipe's teachers give on each view of its images.
 
@@ -46,18 +43,16 @@ class Knowledge:
     posterior of bayes10 needs neither networks nor files.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        dataset: data.Dataset,
-        store: Store,
-        nets: Sequence[nn.Module] = (),
-        device: torch.device | str = "cpu",
-    ):
-        self.recipe, self.dataset, self.store = recipe, dataset, store
-        self.nets, self.device = nets, device
-        self.split, self.index = base_split(recipe, dataset), transfer_index(recipe, dataset)
-        self.exact = recipe.teacher == "posterior"
+    recipe: Recipe
+    dataset: data.Dataset
+    store: Store
+    nets: Sequence[nn.Module] = ()
+    device: torch.device | str = "cpu"
+
+    def __post_init__(self) -> None:
+        self.split = base_split(self.recipe, self.dataset)
+        self.index = transfer_index(self.recipe, self.dataset)
+        self.exact = self.recipe.teacher == "posterior"
 
     @property
     def complete(self) -> bool:
@@ -91,9 +86,9 @@ class Knowledge:
         if self.exact:
             return log_posterior(recipe.train_on, recipe.n_train)
         view = 0 if recipe.views == "none" else recipe.view(epoch)
-        if recipe.n_views:
-            return self.file.view(view)[: len(self.split)]
-        return self._kept(view).view(0)
+        if not recipe.n_views:
+            return self._kept(view).view(0)
+        return self.file.view(view)[: len(self.split)]
 
     def on_test(self) -> torch.Tensor:
         """What the teachers say about the test images: float32 [N, classes] on the CPU."""
@@ -193,21 +188,18 @@ class Knowledge:
         return None
 
     def _read(self, path: Path, view: int | None = None) -> "File":
-        """A file, checked. Raises store.Damaged where it is not what was written; WrongKnowledge,
-        with both sides, where it speaks of other teachers, data, split, classes or views."""
+        """The knowledge in a file.
+
+        Raises Damaged, with both sides, where the file does not speak of this recipe's teachers,
+        data, split, classes and views, or its content is not what was written.
+        """
         with reading(path) as content:
             size = int.from_bytes(content[:8], "little")
             about = json.loads(content[8 : 8 + size])["__metadata__"]
             file = File(load(content))
-            if {key: about[key] for key in about.keys() - self.about} != file.about(view):
-                raise ValueError("its checksum or its counts do not fit its content")
-        for key, value in self.about.items():
-            if about.get(key) != value:
-                raise WrongKnowledge(
-                    f"{path.name} does not fit {self.recipe.id}: its {key} is {about.get(key)!r}, "
-                    f"the student's is {value!r}. Use knowledge of the same teacher, images and "
-                    "views."
-                )
+            for key, value in (self.about | file.about(view)).items():
+                if about.get(key) != value:
+                    raise ValueError(f"its {key} is {about.get(key)!r}, where {value!r} is wanted")
         return file
 
     def write(self, path: Path, file: "File", view: int | None = None) -> None:
@@ -248,9 +240,10 @@ class File:
         """
         train, tensors = self.tensors["train"][:n_views], dict(self.tensors)
         if bits < self.bits:
-            step = _centred(train[0]).abs().max() / 127
-            levels = [(_centred(part) / step).round().clamp(-127, 127) for part in train]
-            train, tensors["step"] = torch.stack(levels).to(torch.int8), step.reshape(1)
+            centred = train.float() - train.float().mean(dim=2, keepdim=True)
+            step = centred[0].abs().max() / 127
+            train = (centred / step).round().clamp(-127, 127).to(torch.int8)
+            tensors["step"] = step.reshape(1)
         return File(tensors | {"train": train.contiguous()})
 
     def about(self, view: int | None) -> dict[str, str]:
@@ -263,10 +256,6 @@ class File:
         n_views = len(self.tensors["train"])
         which = {"n_views": str(n_views)} if view is None else {"view": str(view)}
         return which | {"bits": str(self.bits), "sha256": digest.hexdigest()}
-
-
-def _centred(logits: torch.Tensor) -> torch.Tensor:
-    return logits.float() - logits.float().mean(dim=1, keepdim=True)
 
 
 @lru_cache(maxsize=4)

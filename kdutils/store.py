@@ -111,7 +111,7 @@ class Store:
         half = {name: values.half() for name, values in (logits or {}).items()}
         for kind, tensors in (("logits", half), ("weights", weights)):
             if tensors:
-                whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+                whole = {name: values.cpu().contiguous() for name, values in tensors.items()}
                 files[kind] = write(_beside(path, kind), save(whole))
         body = vars(record) | {"recipe": record.recipe.as_dict()}
         del body["files"]

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import nn, optim
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from . import data, losses, metrics, models, views
 from .recipes import Recipe
@@ -39,15 +40,16 @@ class Interrupted(KeyboardInterrupt):
 
 def pick_device() -> torch.device:
     """The first CUDA device, or the CPU; KDUTILS_DEVICE ("cpu" or "cuda") decides otherwise."""
-    wanted = os.environ.get("KDUTILS_DEVICE") or None
-    if wanted not in (None, "cpu", "cuda"):
+    found = torch.cuda.is_available()
+    wanted = os.environ.get("KDUTILS_DEVICE") or ("cuda" if found else "cpu")
+    if wanted not in ("cpu", "cuda"):
         raise ValueError(f'KDUTILS_DEVICE = {wanted!r} must be "cpu" or "cuda", or not be set.')
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if wanted == "cuda" and not found:
         raise ValueError(
             "KDUTILS_DEVICE asks for a GPU, but PyTorch finds none here. Unset it to use the CPU, "
             "or install a driver and a CUDA build."
         )
-    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return torch.device(wanted)
 
 
 def base_split(recipe: Recipe, dataset: data.Dataset) -> data.Split:
@@ -86,26 +88,22 @@ def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
         )
 
 
-def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
+def optimizer_for(recipe: Recipe, net: nn.Module) -> optim.Optimizer:
     learned = [p for p in net.parameters() if p.requires_grad]
     options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(learned, **options)
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(learned, **options)
+    adaptive = {"adam": optim.Adam, "adamw": optim.AdamW}
+    if recipe.optimizer in adaptive:
+        return adaptive[recipe.optimizer](learned, **options)
     nesterov = recipe.optimizer == "nesterov"
-    return torch.optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
+    return optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
 
 
-def scheduler_for(
-    recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    kind = torch.optim.lr_scheduler
+def scheduler_for(recipe: Recipe, optimizer: optim.Optimizer, steps: int) -> LRScheduler:
     if recipe.schedule == "one-cycle":
-        return kind.OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
+        return OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
     if recipe.schedule == "cosine":
-        return kind.CosineAnnealingLR(optimizer, steps)
-    return kind.ConstantLR(optimizer, factor=1.0)
+        return CosineAnnealingLR(optimizer, steps)
+    return ConstantLR(optimizer, factor=1.0)
 
 
 def forward(net: nn.Module, x: torch.Tensor, precision: str) -> torch.Tensor:
@@ -141,12 +139,11 @@ def fit(
 ) -> "Run":
     """Train one network by its recipe: the run, with its `net`, `curve` and `seconds`.
 
-    teacher_logits: called with the epoch, returns logits [N, classes] for that epoch's view of the
-    transfer set. checkpoint: a file to resume from, saved after the first epoch and then every few
-    seconds. on_epoch: called with each entry of the curve; on_step: with the number of images of
-    each step. Raises NotFinite, with recipe, epoch and step, after an epoch that held a loss that
-    is not finite; ValueError where a teacher is missing or something registered does not fit
-    (`check`); Interrupted when stopped by hand.
+    teacher_logits: for an epoch, the logits [N, classes] on its view of the transfer set.
+    checkpoint: a file to resume from, saved after the first epoch and then every few seconds.
+    on_epoch: called with each entry of the curve; on_step: with the number of images of each step.
+    Raises NotFinite, with recipe, epoch and step, after an epoch with a loss that is not finite;
+    ValueError where a teacher is missing or `check` fails; Interrupted when stopped by hand.
     """
     if recipe.needs_teacher and teacher_logits is None:
         raise ValueError(f"{recipe.id} learns from a teacher, but teacher_logits is None.")
@@ -175,24 +172,19 @@ def fit(
 
 
 class Run:
-    """A run under way or over.
-
-    net: the network. curve: one dict an epoch. seconds: how long that took, the time before a
-    resumption included.
-    """
+    """A run: its `net`, its `curve` (one dict an epoch) and the `seconds` that those took."""
 
     def __init__(self, recipe: Recipe, dataset: data.Dataset, device: torch.device):
         self.recipe, self.dataset, self.device = recipe, dataset, device
         self.curve: list[dict[str, float]] = []
         self.seconds, self.start = 0.0, time.perf_counter()
         self.loss = losses.of(recipe.loss)
-        self.index = transfer_index(recipe, dataset)
-        self.train = base_split(recipe, dataset).take(self.index).to(device)
-        self.index = self.index.to(device)
+        index = transfer_index(recipe, dataset)
+        split = base_split(recipe, dataset).take(index)
         if recipe.n_labels is not None:
-            withheld = self.index >= recipe.n_labels
-            labels = self.train.labels.masked_fill(withheld, losses.NO_LABEL)
-            self.train = data.Split(self.train.images, labels)
+            labels = split.labels.masked_fill(index >= recipe.n_labels, losses.NO_LABEL)
+            split = data.Split(split.images, labels)
+        self.train, self.index = split.to(device), index.to(device)
         self.net = net = build_net(recipe, dataset).to(device)
         if getattr(net, "channels_last", False):
             net.to(memory_format=torch.channels_last)
@@ -288,7 +280,7 @@ class Run:
 _STATES = ("net", "optimizer", "scheduler")  # of a run, that a checkpoint keeps
 
 
-def _fuse_where_layouts_agree(optimizer: torch.optim.Optimizer) -> None:
+def _fuse_where_layouts_agree(optimizer: optim.Optimizer) -> None:
     """On the CPU a fused step is wrong, without a word, where a gradient is laid out otherwise.
 
     Seen in PyTorch 2.14: channels-last weights with contiguous gradients.

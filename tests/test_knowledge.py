@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from kdutils import ROOT, data, experiments, metrics, views
-from kdutils.knowledge import Knowledge, WrongKnowledge
+from kdutils.knowledge import Knowledge
 from kdutils.runs import knowledge_of, run, run_all, trained
 from kdutils.site.backlog import publish_knowledge
 from kdutils.store import Damaged, Store
@@ -205,7 +205,7 @@ def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, 
         about = file.metadata()
     ours, tensors = about[key], {name: part.clone() for name, part in load_file(path).items()}
     save_file(tensors, path, about | {key: value})
-    with pytest.raises(WrongKnowledge) as refusal:
+    with pytest.raises(Damaged) as refusal:
         knowledge_of(stored_student, store, CPU).logits(0)
     assert repr(value) in str(refusal.value) and repr(ours) in str(refusal.value)
     assert path.name in str(refusal.value)
