@@ -7,9 +7,9 @@ at all, and a record's checksums let damage be found on reading. A run under way
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,27 +22,36 @@ from .recipes import Recipe
 
 
 class Damaged(RuntimeError):
-    """A file does not hold what was written. The text names the file and says what to do."""
+    """A file does not hold what was written: Damaged(path, problem). The text says what to do."""
+
+    def __str__(self) -> str:
+        path, problem = self.args
+        return (
+            f"{path.name} in {path.parent} is damaged ({problem}). Restore it from the repository, "
+            "or delete it: it is then made again."
+        )
 
 
-def damaged(path: Path, problem: object) -> Damaged:
-    """The error for a damaged file, whatever it holds."""
-    return Damaged(
-        f"{path.name} in {path.parent} is damaged ({problem}). Restore it from the repository, or "
-        "delete it: it is then made again."
-    )
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; at the end it becomes `path`, or on an error disappears."""
+def write(path: Path, content: bytes) -> str:
+    """Write a file, whole or not at all: the SHA-256 of its content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
+        part.write_bytes(content)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[bytes]:
+    """A file's content, to be decoded and checked: what fails meanwhile is raised as Damaged."""
+    content = path.read_bytes()
+    try:
+        yield content
+    except (ValueError, KeyError, TypeError, SafetensorError) as problem:
+        raise Damaged(path, str(problem)) from problem
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,7 @@ class Record:
 
 
 class Store:
-    """The two layers. `local` is written, `published` only by `publish`.
-
-    local: a folder, by default KDUTILS_RUNS, or `runs/` beside the package.
-    """
+    """The two layers. Only `local` is written: by default KDUTILS_RUNS, or `runs/` beside us."""
 
     def __init__(self, local: Path | None = None, published: Path | None = None):
         self.local = Path(local or os.environ.get("KDUTILS_RUNS") or ROOT / "runs")
@@ -105,9 +111,11 @@ class Store:
         half = {name: values.half() for name, values in (logits or {}).items()}
         for kind, tensors in (("logits", half), ("weights", weights)):
             if tensors:
-                whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-                files[kind] = _write(_beside(path, kind), save(whole))
-        _save(path, record, files)
+                whole = {name: values.cpu().contiguous() for name, values in tensors.items()}
+                files[kind] = write(_beside(path, kind), save(whole))
+        body = vars(record) | {"recipe": record.recipe.as_dict()}
+        del body["files"]
+        write(path, _text({"files": files, "record": body} if files else {"record": body}))
 
     def weights(self, recipe: Recipe) -> dict[str, torch.Tensor] | None:
         """The trained weights, where this machine has them; Damaged where they are broken."""
@@ -121,7 +129,7 @@ class Store:
     def _tensors(self, recipe: Recipe, kind: str) -> dict[str, torch.Tensor] | None:
         for path in self._paths(recipe):  # tensors without a record have nobody to vouch for them
             if _beside(path, kind).exists():
-                return load(_checked(_beside(path, kind), read(path).files.get(kind)))
+                return _load(_beside(path, kind), read(path).files.get(kind))
         return None
 
     @contextmanager
@@ -152,75 +160,37 @@ class Store:
             paths |= {path.name: path for path in sorted(folder.glob("*-*.json"))}
         return [read(path) for path in paths.values()]
 
-    def publish(self, recipes: Iterable[Recipe], keep_logits: bool = False) -> list[Path]:
-        """Copy these recipes' records, once checked, to the committed layer: the files written.
-
-        A record that is committed already is replaced only by itself, with logits that it lacked.
-        """
-        written = []
-        for recipe in dict.fromkeys(recipes):
-            source, target = (f / f"{recipe.id}.json" for f in (self.local, self.published))
-            if not source.exists():
-                continue
-            record, files = read(source), {}
-            ours, theirs = _beside(source, "logits"), _beside(target, "logits")
-            new = keep_logits and ours.exists() and not theirs.exists()
-            if target.exists() and not (new and read(target) == record):
-                continue
-            if new:
-                files["logits"] = _write(theirs, _checked(ours, record.files.get("logits")))
-                written.append(theirs)
-            _save(target, record, files)
-            written.append(target)
-        return written
-
 
 def _beside(record: Path, kind: str) -> Path:
     """The file of a record's "logits" or "weights"."""
     return record.with_name(f"{record.stem}.{kind}.safetensors")
 
 
-def _write(path: Path, content: bytes) -> str:
-    """Write a file, whole or not at all: the SHA-256 of its content."""
-    with atomic(path) as part:
-        part.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
+def _text(content: dict) -> bytes:
+    """The file of a record: what it holds, under a checksum of it.
 
-
-def _save(path: Path, record: Record, files: dict[str, str]) -> None:
-    body = asdict(record) | {"recipe": record.recipe.as_dict()}
-    del body["files"]
-    _write(path, _text(body, files))
-
-
-def _text(body: dict, files: dict[str, str]) -> bytes:
-    """The content of a record's file; records without files were written before there were any."""
-    content = {"files": files, "record": body} if files else {"record": body}
-    covered = json.dumps(content if files else body, sort_keys=True).encode()
-    whole = {"sha256": hashlib.sha256(covered).hexdigest()} | content
+    The checksum of records without files covers their "record": so they were written at first.
+    """
+    covered = json.dumps(content if "files" in content else content["record"], sort_keys=True)
+    whole = {"sha256": hashlib.sha256(covered.encode()).hexdigest()} | content
     return json.dumps(whole, indent=1).encode() + b"\n"
 
 
 def read(path: Path) -> Record:
     """One record from its file. Raises Damaged unless every byte is as it was written."""
-    try:
-        content = path.read_bytes().replace(b"\r\n", b"\n")  # git on Windows may add the \r
-        saved = json.loads(content)
-        body, files = saved["record"], saved.get("files", {})
-        if content != _text(body, files):
+    with reading(path) as written:
+        content = json.loads(written)
+        del content["sha256"]  # made anew by _text
+        if written.replace(b"\r\n", b"\n") != _text(content):  # git on Windows may add the \r
             raise ValueError("its checksum does not fit its content")
-        return Record(**(body | {"recipe": Recipe.from_dict(body["recipe"])}), files=files)
-    except (ValueError, KeyError, TypeError) as problem:
-        raise damaged(path, problem) from problem
+        body = content["record"]
+        recipe = Recipe.from_dict(body["recipe"])
+        return Record(**(body | {"recipe": recipe}), files=content.get("files", {}))
 
 
-def _checked(path: Path, expected: str | None) -> bytes:
-    """The bytes of a file of tensors. Raises Damaged where they are not those of the record."""
-    content = path.read_bytes()
-    try:
-        if expected and hashlib.sha256(content).hexdigest() != expected:
+def _load(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
+    """The tensors in a file. Raises Damaged where they are not those of the record."""
+    with reading(path) as content:
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError("its checksum is not the one in its record")
-        load(content)
-    except (ValueError, SafetensorError) as problem:
-        raise damaged(path, problem) from problem
-    return content
+        return load(content)

@@ -11,19 +11,20 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import nn, optim
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
 
 from . import data, losses, metrics, models, views
 from .recipes import Recipe
-from .store import atomic, damaged
+from .store import reading, write
 
 TeacherLogits = Callable[[int], torch.Tensor]  # epoch -> logits [N, classes] on that epoch's view
 CHECKPOINT_SECONDS = 5
 PREPARE_IMAGES = 5_000
+PREDICT_BATCH = 250
 
 
 class NotFinite(ArithmeticError):
@@ -37,26 +38,18 @@ class Interrupted(KeyboardInterrupt):
         return [str(self)]
 
 
-@dataclass
-class Fitted:
-    """A trained network, one dict an epoch, and the seconds it took."""
-
-    net: nn.Module
-    curve: list[dict[str, float]]
-    seconds: float
-
-
 def pick_device() -> torch.device:
     """The first CUDA device, or the CPU; KDUTILS_DEVICE ("cpu" or "cuda") decides otherwise."""
-    wanted = os.environ.get("KDUTILS_DEVICE") or None
-    if wanted not in (None, "cpu", "cuda"):
+    found = torch.cuda.is_available()
+    wanted = os.environ.get("KDUTILS_DEVICE") or ("cuda" if found else "cpu")
+    if wanted not in ("cpu", "cuda"):
         raise ValueError(f'KDUTILS_DEVICE = {wanted!r} must be "cpu" or "cuda", or not be set.')
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if wanted == "cuda" and not found:
         raise ValueError(
             "KDUTILS_DEVICE asks for a GPU, but PyTorch finds none here. Unset it to use the CPU, "
             "or install a driver and a CUDA build."
         )
-    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return torch.device(wanted)
 
 
 def base_split(recipe: Recipe, dataset: data.Dataset) -> data.Split:
@@ -95,25 +88,22 @@ def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
         )
 
 
-def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
+def optimizer_for(recipe: Recipe, net: nn.Module) -> optim.Optimizer:
     learned = [p for p in net.parameters() if p.requires_grad]
     options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
-    if recipe.optimizer.startswith("adam"):
-        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-        return kind(learned, **options)
+    adaptive = {"adam": optim.Adam, "adamw": optim.AdamW}
+    if recipe.optimizer in adaptive:
+        return adaptive[recipe.optimizer](learned, **options)
     nesterov = recipe.optimizer == "nesterov"
-    return torch.optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
+    return optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
 
 
-def scheduler_for(
-    recipe: Recipe, optimizer: torch.optim.Optimizer, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    kind = torch.optim.lr_scheduler
+def scheduler_for(recipe: Recipe, optimizer: optim.Optimizer, steps: int) -> LRScheduler:
     if recipe.schedule == "one-cycle":
-        return kind.OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
+        return OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
     if recipe.schedule == "cosine":
-        return kind.CosineAnnealingLR(optimizer, steps)
-    return kind.LambdaLR(optimizer, lambda step: 1.0)
+        return CosineAnnealingLR(optimizer, steps)
+    return ConstantLR(optimizer, factor=1.0)
 
 
 def forward(net: nn.Module, x: torch.Tensor, precision: str) -> torch.Tensor:
@@ -127,22 +117,15 @@ def forward(net: nn.Module, x: torch.Tensor, precision: str) -> torch.Tensor:
 
 @torch.no_grad()
 def predict(
-    net: nn.Module,
-    images: torch.Tensor,
-    dataset: data.Dataset,
-    precision: str = "float32",
-    batch: int = 250,
+    net: nn.Module, images: torch.Tensor, dataset: data.Dataset, precision: str = "float32"
 ) -> torch.Tensor:
-    """Logits of a network in evaluation mode: float32 [N, classes] on the images' device.
+    """Logits of a network in evaluation mode, for images uint8 [N, C, H, W].
 
-    images: uint8 [N, C, H, W], or float32 that `data.normalise` has made of them.
+    Returns float32 [N, classes] on the images' device.
     """
     net.eval()
-    parts = []
-    for part in images.split(batch):
-        x = data.normalise(part, dataset) if part.dtype == torch.uint8 else part
-        parts.append(forward(net, x, precision))
-    return torch.cat(parts)
+    parts = (data.normalise(part, dataset) for part in images.split(PREDICT_BATCH))
+    return torch.cat([forward(net, x, precision) for x in parts])
 
 
 def fit(
@@ -151,34 +134,32 @@ def fit(
     teacher_logits: TeacherLogits | None = None,
     checkpoint: Path | None = None,
     device: torch.device | None = None,
-    net: nn.Module | None = None,
     on_epoch: Callable[[dict], None] | None = None,
     on_step: Callable[[int], None] | None = None,
-) -> Fitted:
-    """Train one network by its recipe.
+) -> "Run":
+    """Train one network by its recipe: the run, with its `net`, `curve` and `seconds`.
 
-    teacher_logits: called with the epoch, returns logits [N, classes] for that epoch's view of the
-    transfer set. checkpoint: a file to resume from, saved after the first epoch and then every few
-    seconds. net: a network to start from instead of a fresh one. on_epoch: called with each entry
-    of the curve; on_step: with the number of images of each step. Raises NotFinite, with recipe,
-    epoch and step, after an epoch that held a loss that is not finite; ValueError where a teacher
-    is missing or something registered does not fit (`check`); Interrupted when stopped by hand.
+    teacher_logits: for an epoch, the logits [N, classes] on its view of the transfer set.
+    checkpoint: a file to resume from, saved after the first epoch and then every few seconds.
+    on_epoch: called with each entry of the curve; on_step: with the number of images of each step.
+    Raises NotFinite, with recipe, epoch and step, after an epoch with a loss that is not finite;
+    ValueError where a teacher is missing or `check` fails; Interrupted when stopped by hand.
     """
     if recipe.needs_teacher and teacher_logits is None:
         raise ValueError(f"{recipe.id} learns from a teacher, but teacher_logits is None.")
     device = device or pick_device()
     check(recipe, dataset, device)
-    run = _Run(recipe, dataset, net or build_net(recipe, dataset), device)
+    run = Run(recipe, dataset, device)
     if checkpoint and checkpoint.exists():
-        run.resume(_read(checkpoint, device))
+        run.resume(checkpoint)
     kept, saved = len(run.curve), -math.inf
     try:
         while len(run.curve) < recipe.epochs:
-            run.epoch(teacher_logits, on_step or (lambda images: None))
+            run.epoch(teacher_logits, on_step)
             if on_epoch:
                 on_epoch(run.curve[-1])
             if checkpoint and time.perf_counter() - saved > CHECKPOINT_SECONDS:
-                _write(checkpoint, run.state())
+                run.save(checkpoint)
                 kept, saved = len(run.curve), time.perf_counter()
     except KeyboardInterrupt:
         raise Interrupted(
@@ -187,47 +168,54 @@ def fit(
         ) from None
     if checkpoint:
         checkpoint.unlink(missing_ok=True)
-    return Fitted(run.net, run.curve, run.seconds())
+    return run
 
 
-class _Run:
-    """A run under way: the images it learns from, and all that a checkpoint keeps of it."""
+class Run:
+    """A run: its `net`, its `curve` (one dict an epoch) and the `seconds` that those took."""
 
-    def __init__(self, recipe: Recipe, dataset: data.Dataset, net: nn.Module, device: torch.device):
+    def __init__(self, recipe: Recipe, dataset: data.Dataset, device: torch.device):
         self.recipe, self.dataset, self.device = recipe, dataset, device
-        self.net = net.to(device)
+        self.curve: list[dict[str, float]] = []
+        self.seconds, self.start = 0.0, time.perf_counter()
+        self.loss = losses.of(recipe.loss)
+        index = transfer_index(recipe, dataset)
+        split = base_split(recipe, dataset).take(index)
+        if recipe.n_labels is not None:
+            labels = split.labels.masked_fill(index >= recipe.n_labels, losses.NO_LABEL)
+            split = data.Split(split.images, labels)
+        self.train, self.index = split.to(device), index.to(device)
+        self.net = net = build_net(recipe, dataset).to(device)
         if getattr(net, "channels_last", False):
             net.to(memory_format=torch.channels_last)
-        index = transfer_index(recipe, dataset)
-        self.train = base_split(recipe, dataset).take(index).to(device)
-        self.index = index.to(device)
-        if recipe.n_labels is not None:
-            nothing = torch.full_like(self.train.labels, losses.NO_LABEL)
-            labels = self.train.labels.where(self.index < recipe.n_labels, nothing)
-            self.train = data.Split(self.train.images, labels)
         if hasattr(net, "prepare"):  # filters that are computed from images, not learned
             net.prepare(data.normalise(self.train.images[:PREPARE_IMAGES], dataset))
-        self.loss = losses.of(recipe.loss)
-        self.val_x = data.normalise(dataset.val.images.to(device), dataset)  # once, not every epoch
         self.steps = -(-len(self.train) // recipe.batch_size)
         self.optimizer = optimizer_for(recipe, net)
         self.scheduler = scheduler_for(recipe, self.optimizer, self.steps * recipe.epochs)
-        self.curve: list[dict[str, float]] = []
-        self.before, self.start = 0.0, time.perf_counter()
 
-    def seconds(self) -> float:
-        return self.before + time.perf_counter() - self.start
+    def save(self, checkpoint: Path) -> None:
+        """Write a checkpoint: 32 bytes of SHA-256, then what torch.save writes."""
+        state = {name: getattr(self, name).state_dict() for name in _STATES}
+        buffer = io.BytesIO()
+        torch.save(state | {"curve": self.curve, "seconds": self.seconds}, buffer)
+        content = buffer.getvalue()
+        write(checkpoint, hashlib.sha256(content).digest() + content)
 
-    def state(self) -> dict:
-        kept = {name: getattr(self, name).state_dict() for name in _KEPT}
-        return kept | {"curve": self.curve, "seconds": self.seconds()}
-
-    def resume(self, saved: dict) -> None:
-        for name in _KEPT:
+    def resume(self, checkpoint: Path) -> None:
+        """Go on where it was saved. Raises store.Damaged where the file is not what was written."""
+        with reading(checkpoint) as content:
+            if hashlib.sha256(content[32:]).digest() != content[:32]:
+                raise ValueError("its checksum does not fit its content")
+        saved = torch.load(io.BytesIO(content[32:]), map_location=self.device, weights_only=True)
+        for name in _STATES:
             getattr(self, name).load_state_dict(saved[name])
-        self.curve, self.before = list(saved["curve"]), saved["seconds"]
+        self.curve, self.seconds = saved["curve"], saved["seconds"]
+        self.start -= self.seconds
 
-    def epoch(self, teacher_logits: TeacherLogits | None, on_step: Callable[[int], None]) -> None:
+    def epoch(
+        self, teacher_logits: TeacherLogits | None, on_step: Callable[[int], None] | None
+    ) -> None:
         """Train for one epoch and add what came of it to the curve."""
         recipe, epoch = self.recipe, len(self.curve)
         order = epoch_order(recipe.seed, epoch, len(self.train)).to(self.device)
@@ -256,7 +244,8 @@ class _Run:
                 self.optimizer.step()
                 self.scheduler.step()
                 step_losses[step] = loss.detach()
-                on_step(len(batch))
+                if on_step:
+                    on_step(len(batch))
         wrong = (~torch.isfinite(step_losses)).nonzero()
         if len(wrong):
             raise NotFinite(
@@ -264,28 +253,34 @@ class _Run:
                 f"step {int(wrong[0]) + 1} of {self.steps}. Lower lr (now {recipe.lr}), or use "
                 'precision="float32".'
             )
-        self.curve.append(self._judged(epoch, float(step_losses.mean())))
+        self.curve.append(self._entry(float(step_losses.mean())))
+        self.seconds = time.perf_counter() - self.start
 
-    def _judged(self, epoch: int, train_loss: float) -> dict[str, float]:
-        """One entry of the curve."""
-        entry = {"epoch": epoch + 1, "train_loss": round(train_loss, 6)}
-        z, y = self._answers(self.val_x), self.dataset.val.labels
-        entry |= {"val_errors": metrics.errors(z, y), "val_nll": round(metrics.nll(z, y), 6)}
-        entry["lr"] = self.scheduler.get_last_lr()[0]
+    def _entry(self, train_loss: float) -> dict[str, float]:
+        """What the curve says about the epoch that has just ended."""
+
+        def logits(split: data.Split) -> torch.Tensor:
+            images = split.images.to(self.device)
+            return predict(self.net, images, self.dataset, self.recipe.precision).cpu()
+
+        val, test = self.dataset.val, self.dataset.test
+        z = logits(val)
+        entry = {
+            "epoch": len(self.curve) + 1,
+            "train_loss": round(train_loss, 6),
+            "val_errors": metrics.errors(z, val.labels),
+            "val_nll": round(metrics.nll(z, val.labels), 6),
+            "lr": self.scheduler.get_last_lr()[0],
+        }
         if self.recipe.watch_test:
-            z, y = self._answers(self.dataset.test.images), self.dataset.test.labels
-            entry["test_errors"] = metrics.errors(z, y)
+            entry["test_errors"] = metrics.errors(logits(test), test.labels)
         return entry
 
-    def _answers(self, images: torch.Tensor) -> torch.Tensor:
-        images = images.to(self.device)
-        return predict(self.net, images, self.dataset, self.recipe.precision).cpu()
+
+_STATES = ("net", "optimizer", "scheduler")  # of a run, that a checkpoint keeps
 
 
-_KEPT = ("net", "optimizer", "scheduler")
-
-
-def _fuse_where_layouts_agree(optimizer: torch.optim.Optimizer) -> None:
+def _fuse_where_layouts_agree(optimizer: optim.Optimizer) -> None:
     """On the CPU a fused step is wrong, without a word, where a gradient is laid out otherwise.
 
     Seen in PyTorch 2.14: channels-last weights with contiguous gradients.
@@ -294,9 +289,9 @@ def _fuse_where_layouts_agree(optimizer: torch.optim.Optimizer) -> None:
     def layout(values: torch.Tensor) -> list[int]:  # strides of dimensions with several entries
         return [step for step, size in zip(values.stride(), values.shape, strict=True) if size > 1]
 
-    for group in optimizer.param_groups:
-        learned = [p for p in group["params"] if p.grad is not None]
-        group["fused"] = all(layout(p) == layout(p.grad) for p in learned)
+    (group,) = optimizer.param_groups
+    learned = [p for p in group["params"] if p.grad is not None]
+    group["fused"] = all(layout(p) == layout(p.grad) for p in learned)
 
 
 def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
@@ -308,7 +303,7 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
     """
     if not recipe.registered:
         return
-    few = dataset.train.take(torch.arange(min(8, len(dataset.train)))).to(device)
+    few = dataset.train.take(slice(8)).to(device)
     x, wanted = data.normalise(few.images, dataset), [len(few), len(dataset.classes)]
     net = build_net(recipe, dataset).to(device).train()
     trying = f"model = {recipe.model!r}"
@@ -320,31 +315,12 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
             trying = f"loss = {recipe.loss!r}"
             t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
             loss = losses.of(recipe.loss)(z, t, few.labels, recipe)
-            if not isinstance(loss, torch.Tensor) or loss.ndim or not loss.is_floating_point():
+            if not isinstance(loss, torch.Tensor) or loss.ndim:
                 came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
                 raise ValueError(f"it gives a {came}; it must give a scalar tensor")
             if not (loss.requires_grad and torch.isfinite(loss)):
-                raise ValueError(
-                    f"it gives {loss.item()}; it must be finite and depend on the student's "
-                    "logits, its first argument"
-                )
+                must = "be finite and depend on the student's logits, its first argument"
+                raise ValueError(f"it gives {loss.item()}; it must {must}")
         except Exception as problem:  # whatever a reader's code raises
             given = f"images {list(x.shape)} of {dataset.name}"
             raise ValueError(f"{trying} fails on {given}: {problem}.") from problem
-
-
-def _write(path: Path, state: dict) -> None:
-    """A checkpoint: 32 bytes of SHA-256, then what torch.save writes."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    content = buffer.getvalue()
-    with atomic(path) as part:
-        part.write_bytes(hashlib.sha256(content).digest() + content)
-
-
-def _read(path: Path, device: torch.device) -> dict:
-    """The state in a checkpoint. Raises store.Damaged where it is not what was written."""
-    whole = path.read_bytes()
-    if hashlib.sha256(whole[32:]).digest() != whole[:32]:
-        raise damaged(path, "its checksum does not fit its content")
-    return torch.load(io.BytesIO(whole[32:]), map_location=device, weights_only=True)

@@ -6,10 +6,12 @@ import pytest
 import torch
 from conftest import needs_cifar10
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from kdutils import ROOT, data, experiments, knowledge, metrics, views
-from kdutils.knowledge import Knowledge, WrongKnowledge
+from kdutils import ROOT, data, experiments, metrics, views
+from kdutils.knowledge import Knowledge
 from kdutils.runs import knowledge_of, run, run_all, trained
+from kdutils.site.backlog import publish_knowledge
 from kdutils.store import Damaged, Store
 from kdutils.training import fit, predict
 
@@ -197,11 +199,13 @@ def test_a_damaged_or_truncated_file_is_named_and_never_used(stored_student, sto
     ],
 )
 def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, store, key, value):
-    file = knowledge_of(stored_student, store, CPU).file
-    path, about = one_file(store), knowledge.describe(stored_student)
-    ours = about[key]
-    knowledge.write(path, file, about | {key: value})
-    with pytest.raises(WrongKnowledge) as refusal:
+    knowledge_of(stored_student, store, CPU).logits(0)
+    path = one_file(store)
+    with safe_open(path, "pt") as file:
+        about = file.metadata()
+    ours, tensors = about[key], {name: part.clone() for name, part in load_file(path).items()}
+    save_file(tensors, path, about | {key: value})
+    with pytest.raises(Damaged) as refusal:
         knowledge_of(stored_student, store, CPU).logits(0)
     assert repr(value) in str(refusal.value) and repr(ours) in str(refusal.value)
     assert path.name in str(refusal.value)
@@ -209,11 +213,11 @@ def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, 
 
 def test_published_knowledge_teaches_where_the_teacher_is_not(stored_student, store, tmp_path):
     eight = replace(stored_student, bits=8, n_train=300)  # as many as the teacher has seen
-    assert knowledge.publish(eight, store) == []  # nothing is stored yet
+    assert publish_knowledge(eight, store) == []  # nothing is stored yet
     record = run(eight, store, CPU)
-    (path,) = knowledge.publish(eight, store)
+    (path,) = publish_knowledge(eight, store)
     assert path.parent == store.published_knowledge and "-v3-8bit" in path.name
-    assert knowledge.publish(eight, store) == []  # it is there already
+    assert publish_knowledge(eight, store) == []  # it is there already
     elsewhere = Store(tmp_path / "other runs", store.published)
     again = run(eight, elsewhere, CPU)
     assert again.metrics == record.metrics

@@ -78,7 +78,7 @@ def test_a_teacher_whose_answers_are_stored_is_not_trained_again(student, store)
 
 def test_a_network_is_trained_again_where_only_its_record_is_kept(tiny, store):
     record = run(tiny, store, CPU)
-    store.publish([tiny])
+    Store(store.published).put(record)
     elsewhere = Store(store.local / "new", store.published)
     net, again = trained(tiny, store, CPU), trained(tiny, elsewhere, CPU)
     for a, b in zip(net.parameters(), again.parameters(), strict=True):

@@ -1,5 +1,6 @@
 """The store: whole files, two layers, checksums, locks."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 import torch
 from filelock import Timeout
 
-from kdutils.store import Damaged, Record, Store, atomic, read
+from kdutils.site.backlog import publish_records
+from kdutils.store import Damaged, Record, Store, read, write
 
 
 @pytest.fixture
@@ -32,13 +34,15 @@ def test_a_record_comes_back_as_it_was_put(store, record):
 
 def test_publishing_copies_records_but_no_weights(store, record):
     store.put(record, {"test": torch.eye(3)}, {"w": torch.ones(2)})
-    written = store.publish([record.recipe, replace(record.recipe, seed=1)], keep_logits=True)
+    written = publish_records(
+        [record.recipe, replace(record.recipe, seed=1)], store, keep_logits=True
+    )
     assert sorted(path.suffixes[-1] for path in written) == [".json", ".safetensors"]
     elsewhere = Store(store.local / "new", store.published)
     assert elsewhere.get(record.recipe) == record
     assert elsewhere.weights(record.recipe) is None
     assert torch.equal(elsewhere.logits(record.recipe)["test"], torch.eye(3))
-    assert store.publish([record.recipe], keep_logits=True) == []  # all of it is there
+    assert publish_records([record.recipe], store, keep_logits=True) == []  # all of it is there
 
 
 def without_checksums(store, record):
@@ -55,7 +59,7 @@ def test_an_old_record_without_checksums_is_read_and_gets_them_when_published(st
     without_checksums(store, record)
     assert store.get(record.recipe) == record
     assert torch.equal(store.weights(record.recipe)["w"], torch.ones(2))
-    json_file, logits = sorted(store.publish([record.recipe], keep_logits=True))
+    json_file, logits = sorted(publish_records([record.recipe], store, keep_logits=True))
     assert list(json.loads(json_file.read_text())["files"]) == ["logits"]
     logits.write_bytes(logits.read_bytes()[:-1] + b"x")
     with pytest.raises(Damaged, match=logits.name):
@@ -64,17 +68,17 @@ def test_an_old_record_without_checksums_is_read_and_gets_them_when_published(st
 
 def test_logits_join_a_committed_record_only_where_they_are_its_own(store, record):
     store.put(record, {"test": torch.eye(3)})
-    store.publish([record.recipe])
+    publish_records([record.recipe], store)
     store.put(replace(record, seconds=9.0), {"test": torch.zeros(3, 3)})  # another run of it
-    assert store.publish([record.recipe], keep_logits=True) == []
+    assert publish_records([record.recipe], store, keep_logits=True) == []
     store.put(record, {"test": torch.eye(3)})
-    assert len(store.publish([record.recipe], keep_logits=True)) == 2
+    assert len(publish_records([record.recipe], store, keep_logits=True)) == 2
     assert read(store.published / f"{record.id}.json") == record
 
 
 def test_the_local_layer_lies_over_the_published_one(store, record):
     store.put(record)
-    store.publish([record.recipe])
+    publish_records([record.recipe], store)
     store.put(replace(record, seconds=9.0))
     assert store.get(record.recipe).seconds == 9.0
     assert len(store.all()) == 1
@@ -114,12 +118,10 @@ def test_damaged_tensors_are_named_and_never_used(store, record, kind):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "folder" / "file"
-    with atomic(path) as part:
-        part.write_text("first")
-    with pytest.raises(RuntimeError), atomic(path) as part:
-        part.write_text("half of the sec")
-        raise RuntimeError
-    assert path.read_text() == "first"
+    assert write(path, b"first") == hashlib.sha256(b"first").hexdigest()
+    with pytest.raises(TypeError):
+        write(path, "not bytes")  # fails when its file is open already
+    assert path.read_bytes() == b"first"
     assert list(path.parent.iterdir()) == [path]
 
 

@@ -16,7 +16,7 @@ from kdutils.training import Interrupted, NotFinite, fit, predict
 CPU = torch.device("cpu")
 
 
-def weights(fitted: training.Fitted) -> torch.Tensor:
+def weights(fitted: training.Run) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in fitted.net.parameters()])
 
 
@@ -133,18 +133,23 @@ class Small(torch.nn.Module):
         return self.out(self.conv(x.repeat(1, 2, 1, 1)).relu().flatten(1))
 
 
-def test_a_gradient_that_is_laid_out_otherwise_gives_the_same_steps(tiny):
+class Contiguous(Small):
+    """Its gradients are laid out otherwise."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv.weight.register_post_accumulate_grad_hook(
+            lambda p: setattr(p, "grad", p.grad.contiguous())
+        )
+
+
+def test_a_gradient_that_is_laid_out_otherwise_gives_the_same_steps(tiny, registered):
     """PyTorch's fused SGD takes such a gradient's numbers in the wrong order (2.14, CPU)."""
     recipe = replace(tiny, optimizer="sgd", lr=0.05, n_train=100, schedule="constant")
     ends = []
-    for contiguous in (False, True):
-        torch.manual_seed(0)
-        net = Small()
-        if contiguous:
-            net.conv.weight.register_post_accumulate_grad_hook(
-                lambda p: setattr(p, "grad", p.grad.contiguous())
-            )
-        ends.append(weights(fit(recipe, data.load("digits"), device=CPU, net=net)))
+    for net in (Small, Contiguous):
+        models.register("small", net, replace=True)
+        ends.append(weights(fit(replace(recipe, model="small"), data.load("digits"), device=CPU)))
     assert torch.allclose(ends[0], ends[1], atol=1e-6)
 
 

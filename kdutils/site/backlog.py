@@ -8,19 +8,24 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from kdutils import experiments, knowledge, runs
+from kdutils import data, experiments, runs
+from kdutils.knowledge import Knowledge
 from kdutils.recipes import Recipe
 from kdutils.site import series
 from kdutils.store import Record, Store
 
 # seeds: enough for a row beside a published value, and for any row
 PUBLISHED, ANY = 5, 3
+KNOWLEDGE_BYTES = 4_000_000  # a teacher's share of the repository
+KNOWLEDGE_VIEWS = 8  # 45,000 images x 10 classes x 8 views, a byte each: 3.6 MB
 
 
 def wanted(number: str | None, profile: str, seeds: Sequence[int]) -> list[Recipe]:
@@ -116,7 +121,53 @@ def publish(number: str | None, profile: str) -> list[str]:
     for chapter in [number] if number else experiments.chapters():
         for arm in experiments.arms(chapter, profile):
             recipes = arm.recipes(experiments.get_profile(profile).seeds)
-            written += store.publish(recipes, keep_logits=arm.keep_logits)
-            written += knowledge.publish(arm.recipe, store)
+            written += publish_records(recipes, store, arm.keep_logits)
+            written += publish_knowledge(arm.recipe, store)
     where = f"{store.published} and {store.published_knowledge}"
     return [*(path.name for path in written), f"{len(written)} files are new in {where}."]
+
+
+def publish_records(
+    recipes: Iterable[Recipe], store: Store, keep_logits: bool = False
+) -> list[Path]:
+    """Copy these recipes' records, once checked, to the committed layer: the files written.
+
+    A record that is committed already is replaced only by itself, with logits that it lacked.
+    """
+    local, committed = (Store(folder, folder) for folder in (store.local, store.published))
+    written = []
+    for recipe in dict.fromkeys(recipes):
+        if (record := local.get(recipe)) is None:
+            continue
+        logits = local.logits(recipe) if keep_logits else None
+        there, lacked = committed.get(recipe), logits and not committed.logits(recipe)
+        if there is None or (lacked and there == record):
+            committed.put(record, logits)
+            names = [f"{recipe.id}.json", f"{recipe.id}.logits.safetensors"]
+            written += [store.published / name for name in (names if logits else names[:1])]
+    return written
+
+
+def publish_knowledge(recipe: Recipe, store: Store) -> list[Path]:
+    """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
+
+    It speaks of the images that the teacher learned from. What is too large is reduced to eight
+    views in eight bits; where that does not fit either, a ValueError.
+    """
+    if not recipe.n_views or not recipe.teachers:
+        return []
+    recipe = replace(recipe, n_train=recipe.teachers[0].n_train)
+    if recipe.n_views * (recipe.bits // 8) > KNOWLEDGE_VIEWS:
+        recipe = replace(recipe, n_views=min(recipe.n_views, KNOWLEDGE_VIEWS), bits=8)
+    known = Knowledge(recipe, data.load(recipe.dataset), store)
+    # one file a teacher: students of fewer views read their part of it
+    if any(store.published_knowledge.glob(known.name("*", "*"))) or not known.complete:
+        return []
+    path = store.published_knowledge / known.name(recipe.n_views, recipe.bits)
+    if (size := sum(values.nbytes for values in known.file.tensors.values())) > KNOWLEDGE_BYTES:
+        raise ValueError(
+            f"{path.name} would hold {size:,} bytes; at most {KNOWLEDGE_BYTES:,} a teacher are "
+            "committed. Store fewer views."
+        )
+    known.write(path, known.file)
+    return [path]

@@ -14,7 +14,7 @@ from jupytext.combine import combine_inputs_with_outputs
 from jupytext.config import load_jupytext_configuration_file
 
 from kdutils.site.series import FOLDER, parameters
-from kdutils.store import atomic
+from kdutils.store import write
 
 FORMAT = "py:percent"
 CONFIG = load_jupytext_configuration_file(str(FOLDER / "jupytext.toml"))
@@ -84,8 +84,7 @@ def _write(path: Path, text: str, check: bool) -> list[str]:
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return []
     if not check:
-        with atomic(path) as part:
-            part.write_text(text, encoding="utf-8", newline="\n")
+        write(path, text.encode())
     return [f"{path.name}: not as JupyterLab saves it"]
 
 
