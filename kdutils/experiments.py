@@ -135,18 +135,19 @@ def results(number: int | str | None = None, store: Store | None = None) -> list
 def _recorded(number: str, store: Store) -> Iterator[tuple[str, list[Arm], pd.DataFrame]]:
     """Profile, recorded arms and their runs, for paper and then for laptop.
 
-    An arm that costs the same at both is one run: it is listed where more of its seeds are.
+    An arm that costs the same at both is one run: it is listed where more of its seeds are, at
+    laptop where they are as many.
     """
     found = {profile: arms(number, profile) for profile in ("paper", "laptop")}
     tidy = {name: tables.tidy(found[name], PROFILES[name].seeds, store) for name in found}
     n = {
-        (name, arm.recipe): (tidy[name]["arm"] == arm.name).sum()
+        name: Counter({arm.recipe: sum(tidy[name]["arm"] == arm.name) for arm in found[name]})
         for name in found
-        for arm in found[name]
     }
-    for name, other, least in (("paper", "laptop", 1), ("laptop", "paper", 0)):
-        most = [a for a in found[name] if n[name, a.recipe] >= n.get((other, a.recipe), 0) + least]
-        yield name, [arm for arm in most if n[name, arm.recipe]], tidy[name]
+    paper = [arm for arm in found["paper"] if n["paper"][arm.recipe] > n["laptop"][arm.recipe]]
+    yield "paper", paper, tidy["paper"]
+    laptop = [arm for arm in found["laptop"] if n["laptop"][arm.recipe] >= n["paper"][arm.recipe]]
+    yield "laptop", [arm for arm in laptop if n["laptop"][arm.recipe]], tidy["laptop"]
 
 
 class Lab:
@@ -297,12 +298,8 @@ class Lab:
 
         With one arm: all that differs from the defaults.
         """
-        frame = pd.DataFrame(
-            {
-                name: {field: _short(value) for field, value in recipe.as_dict().items()}
-                for name, recipe in ((name, self.arm(name).recipe) for name in names)
-            }
-        )
+        saved = {name: pd.Series(self.arm(name).recipe.as_dict()).map(_short) for name in names}
+        frame = pd.concat(saved, axis=1)
         frame = frame.drop(index=["seed", "registered"], errors="ignore").fillna("–")
         if len(names) > 1:
             frame = frame[frame.nunique(axis=1) > 1]

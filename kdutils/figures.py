@@ -41,7 +41,6 @@ def theme() -> None:
             "axes.spines.right": False,
             "axes.grid": True,
             "axes.titlelocation": "left",
-            "axes.titlesize": 12,
             "axes.labelsize": 11,
             "grid.color": "#e3e3e3",
             "grid.linewidth": 0.8,
@@ -55,7 +54,6 @@ def theme() -> None:
             "figure.dpi": 100,
             "figure.constrained_layout.use": True,
             "image.cmap": "cividis",
-            "font.family": "sans-serif",
             "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same everywhere
             "svg.hashsalt": "kdutils",
             "svg.fonttype": "none",
