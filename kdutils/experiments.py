@@ -5,12 +5,13 @@ missing and shows what is recorded. A chapter's arms and budgets stand in
 `notebooks/experiments/nNN.py`; no chapter is named here.
 """
 
-import ast
 import functools
 import html
 import importlib
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from types import ModuleType
@@ -23,12 +24,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from . import data, figures, metrics, runs, tables
-from .recipes import Recipe
+from . import data, figures, runs, tables
+from .recipes import MAX_SEED, Recipe
 from .store import Record, Store
 from .tables import Arm
 
-__all__ = ["Arm", "Chapter", "Lab", "PROFILES", "Profile", "arms", "chapter", "chapters", "results"]
+__all__ = ["Arm", "Lab", "PROFILES", "Profile", "arms", "chapter", "chapters", "results"]
 
 
 @dataclass(frozen=True)
@@ -69,60 +70,41 @@ def get_profile(name: str) -> Profile:
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Seeds as a tuple of distinct integers from 0 to 9999; ValueError for anything else."""
-    hint = "Give a list of distinct whole numbers from 0 to 9999, such as SEEDS = [0, 1, 2]."
-    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-        raise ValueError(f"SEEDS = {seeds!r} is not a list of seeds. {hint}")
-    seeds = tuple(seeds)
-    for seed in seeds:
-        whole = isinstance(seed, Integral) and not isinstance(seed, bool)
-        if not whole or not 0 <= seed <= 9999:
-            raise ValueError(f"SEEDS holds {seed!r}, which is no seed. {hint}")
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"SEEDS = {list(seeds)} is empty or repeats a seed. {hint}")
-    return tuple(int(seed) for seed in seeds)
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A chapter by its two digits, with the module that holds its arms."""
-
-    number: str
-    module: ModuleType
-
-    @property
-    def title(self) -> str:
-        return self.module.TITLE
-
-    def arms(self, profile: str) -> list[Arm]:
-        """Its arms at a profile, each name once; ValueError for an unknown profile."""
-        found = self.module.arms(get_profile(profile))
-        names = [arm.name for arm in found]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"chapter {self.number} has several arms named {sorted(twice)}.")
-        return found
+    given = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else []
+    whole = [isinstance(seed, Integral) and not isinstance(seed, bool) for seed in given]
+    fit = given and all(whole) and len(set(given)) == len(given)
+    if not fit or min(given) < 0 or max(given) > MAX_SEED:
+        raise ValueError(
+            f"SEEDS = {seeds!r}: give a list of distinct whole numbers from 0 to {MAX_SEED}, such "
+            "as SEEDS = [0, 1, 2]."
+        )
+    return tuple(map(int, given))
 
 
 @functools.cache
-def chapters() -> dict[str, Chapter]:
-    """Every chapter that has experiments, by its two digits."""
+def chapters() -> dict[str, ModuleType]:
+    """Every chapter's module in `notebooks/experiments/`, by the chapter's two digits."""
     notebooks = data.ROOT / "notebooks"
     if str(notebooks) not in sys.path:
         sys.path.insert(0, str(notebooks))
     names = sorted(path.stem for path in (notebooks / "experiments").glob("n[0-9][0-9].py"))
-    return {n[1:]: Chapter(n[1:], importlib.import_module(f"experiments.{n}")) for n in names}
+    return {name[1:]: importlib.import_module(f"experiments.{name}") for name in names}
 
 
-def chapter(number: int | str) -> Chapter:
-    """A chapter from 3, "3" or "03"; ValueError with those that exist otherwise."""
+def chapter(number: int | str) -> ModuleType:
+    """A chapter's module from 3, "3" or "03"; ValueError with those that exist otherwise."""
     if (found := chapters().get(str(number).zfill(2))) is None:
-        allowed = ", ".join(f"{n} ({c.title})" for n, c in chapters().items())
+        allowed = ", ".join(f"{n} ({module.TITLE})" for n, module in chapters().items())
         raise ValueError(f"chapter {number!r} does not exist. There are: {allowed}.")
     return found
 
 
 def arms(number: int | str, profile: str) -> list[Arm]:
     """All arms of a chapter at a profile. ValueError for an unknown chapter or profile."""
-    return chapter(number).arms(profile)
+    found = chapter(number).arms(get_profile(profile))
+    if twice := [name for name, n in Counter(arm.name for arm in found).items() if n > 1]:
+        raise ValueError(f"chapter {number} has several arms named {twice}: rename all but one.")
+    return found
 
 
 def results(number: int | str | None = None, store: Store | None = None) -> list[dict]:
@@ -131,43 +113,41 @@ def results(number: int | str | None = None, store: Store | None = None) -> list
     number: only this chapter. A published value that has no record beside it yet is listed with
     n = 0. Raises ValueError for a chapter that does not exist.
     """
-    store = store or Store()
-    rows = []
-    for one in chapters().values() if number is None else [chapter(number)]:
-        listed = set()
-        for profile, found, recorded in _recorded(one, store):
-            here = functools.partial(tables.row, one.number, profile, recorded)
-            new = [here(arm, metric) for arm in found for metric in arm.metrics]
-            listed |= {(row["arm"], row["metric"]) for row in new}
-            rows += new
-            for name, family in tables.families(found, recorded).items():
-                best = tables.best_by_validation(recorded, family)
-                title = f"{name}, best by validation ({best.setting})"
-                row = here(best, next(iter(best.metrics)))
-                rows.append(row | {"arm": title, "published": best.published_if_selected})
-        nothing = tables.tidy([], [], store)
+    store, rows = store or Store(), []
+    for chosen in chapters() if number is None else [str(number).zfill(2)]:
+        for profile, found, recorded in _recorded(chosen, store):
+            row = functools.partial(tables.row, chosen, profile, recorded)
+            rows += [row(arm, metric) for arm in found for metric in arm.metrics]
+            for select, arm in tables.best_by_validation(found, recorded).items():
+                title = f"{select}, best by validation ({arm.setting})"
+                best = row(arm, next(iter(arm.metrics)))
+                rows.append(best | {"arm": title, "published": arm.published_if_selected})
+        listed = {(row["arm"], row["metric"]) for row in rows if row["notebook"] == chosen}
         rows += [
-            tables.row(one.number, "paper", nothing, arm, metric)
-            for arm in one.arms("paper")
+            tables.row(chosen, "paper", tables.tidy([], [], store), arm, metric)
+            for arm in arms(chosen, "paper")
             for metric, published in arm.metrics.items()
             if published is not None and (arm.name, metric) not in listed
         ]
     return rows
 
 
-def _recorded(one: Chapter, store: Store) -> list[tuple[str, list[Arm], pd.DataFrame]]:
-    """Profile, recorded arms and their runs, for paper and for laptop.
+def _recorded(number: str, store: Store) -> Iterator[tuple[str, list[Arm], pd.DataFrame]]:
+    """Profile, recorded arms and their runs, for paper and then for laptop.
 
-    An arm that costs the same at both is one run: it is listed where more of its seeds are.
+    An arm that costs the same at both is one run: it is listed where more of its seeds are, at
+    laptop where they are as many.
     """
-    found = {name: one.arms(name) for name in ("paper", "laptop")}
-    seen = {name: tables.tidy(found[name], PROFILES[name].seeds, store) for name in found}
-    n = {name: seen[name]["arm"].value_counts().to_dict() for name in found}
-    small = {arm.recipe: n["laptop"].get(arm.name, 0) for arm in found["laptop"]}
-    paper = [a for a in found["paper"] if n["paper"].get(a.name, 0) > small.get(a.recipe, 0)]
-    large = {arm.recipe for arm in paper}
-    laptop = [a for a in found["laptop"] if a.name in n["laptop"] and a.recipe not in large]
-    return [("paper", paper, seen["paper"]), ("laptop", laptop, seen["laptop"])]
+    found = {profile: arms(number, profile) for profile in ("paper", "laptop")}
+    tidy = {name: tables.tidy(found[name], PROFILES[name].seeds, store) for name in found}
+    n = {
+        name: Counter({arm.recipe: sum(tidy[name]["arm"] == arm.name) for arm in found[name]})
+        for name in found
+    }
+    paper = [arm for arm in found["paper"] if n["paper"][arm.recipe] > n["laptop"][arm.recipe]]
+    yield "paper", paper, tidy["paper"]
+    laptop = [arm for arm in found["laptop"] if n["laptop"][arm.recipe] >= n["paper"][arm.recipe]]
+    yield "laptop", [arm for arm in laptop if n["laptop"][arm.recipe]], tidy["laptop"]
 
 
 class Lab:
@@ -191,13 +171,13 @@ class Lab:
         store: Store | None = None,
     ):
         _refuse_unknown_parameters()
-        self.chapter, self.profile = chapter(number), get_profile(profile)
-        self.experiments = self.chapter.module
+        self.number, self.experiments = str(number).zfill(2), chapter(number)
+        self.profile = get_profile(profile)
         self.seeds = self.profile.seeds if seeds is None else check_seeds(seeds)
         if not isinstance(train, bool):
             raise ValueError(f"TRAIN = {train!r} must be True or False.")
         self.store = store or Store()
-        self.arms = {arm.name: arm for arm in self.chapter.arms(profile)}
+        self.arms = {arm.name: arm for arm in arms(number, profile)}
         figures.theme()
         if train or self.profile.name == "smoke":
             wanted = [recipe for arm in self.arms.values() for recipe in arm.recipes(self.seeds)]
@@ -212,8 +192,7 @@ class Lab:
                 "**Toy data.** The profile `smoke` trains tiny networks on embedded images in "
                 "seconds. Its numbers show that the code runs. They are not results."
             )
-        records = {record.id: record for record in self.runs["record"]}.values()
-        if records:
+        if records := {record.id: record for record in self.runs["record"]}.values():
             seconds = sum(record.seconds for record in records)
             took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
             devices = ", ".join(sorted({f"{r.device} (threads: {r.threads})" for r in records}))
@@ -226,7 +205,7 @@ class Lab:
             total = sum(len(arm.recipes(self.seeds)) for arm in self.arms.values())
             said = "".join(
                 f"<li>{html.escape(name)}: seed {', '.join(map(str, seeds))}</li>"
-                for name, seeds in lacking
+                for name, seeds in lacking.items()
             )
             lines.append(
                 f"<details><summary>{total - len(self.runs)} of {total} runs are not recorded at "
@@ -235,18 +214,18 @@ class Lab:
             )
         return "\n\n".join(lines)
 
-    def missing(self) -> list[tuple[str, list[int]]]:
+    def missing(self) -> dict[str, list[int]]:
         """Arms that lack records, each with the seeds it lacks. Seeds without any come first."""
         have = set(zip(self.runs["arm"], self.runs["seed"], strict=True))
         lacking = {
             name: [r.seed for r in arm.recipes(self.seeds) if (name, r.seed) not in have]
             for name, arm in self.arms.items()
         }
-        several = [name for name, arm in self.arms.items() if not arm.once]
-        empty = [s for s in self.seeds if several and all(s in lacking[name] for name in several)]
-        out = [("every arm that runs at several seeds", empty)] if empty else []
-        rest = ((name, [s for s in seeds if s not in empty]) for name, seeds in lacking.items())
-        return out + [(name, seeds) for name, seeds in rest if seeds]
+        several = [lacking[name] for name, arm in self.arms.items() if not arm.once]
+        empty = [s for s in self.seeds if several and all(s in seeds for seeds in several)]
+        rest = {name: [s for s in seeds if s not in empty] for name, seeds in lacking.items()}
+        found = {"every arm that runs at several seeds": empty} | rest
+        return {name: seeds for name, seeds in found.items() if seeds}
 
     def dataset(self, name: str) -> data.Dataset:
         """The data set that stands for `name` at this profile: "mnist" is `digits` on smoke."""
@@ -269,16 +248,20 @@ class Lab:
 
     def values(self, name: str, metric: str) -> list[float]:
         """One number a recorded seed."""
-        return tables.values(self.runs, self.arm(name).name, metric)
+        return tables.values(self.runs, self.arm(name), metric)
+
+    def row(self, name: str, metric: str) -> dict:
+        """Mean, interval, n and published value of an arm, as `tables.row` gives them."""
+        return tables.row(self.number, self.profile.name, self.runs, self.arm(name), metric)
 
     def mean(self, name: str, metric: str) -> float:
         """The mean over seeds; NaN where nothing is recorded."""
-        found = self.values(name, metric)
-        return metrics.mean_ci(found)[0] if found else float("nan")
+        mean = self.row(name, metric)["mean"]
+        return float("nan") if mean is None else mean
 
     def cell(self, name: str, metric: str) -> str:
         """`mean ± half-width (n = …)`, or that nothing is recorded."""
-        return tables.cell(self.runs, self.arm(name).name, metric)
+        return tables.cell(self.row(name, metric))
 
     def curves(self, *names: str) -> pd.DataFrame:
         """One row an epoch of these arms' runs: arm, seed, epoch, train_loss, val_errors, lr, …"""
@@ -315,16 +298,11 @@ class Lab:
 
         With one arm: all that differs from the defaults.
         """
-        saved = {name: self.arm(name).recipe.as_dict() for name in names}
-        fields = list(dict.fromkeys(field for recipe in saved.values() for field in recipe))
-        rows = {
-            field: {name: _short(recipe.get(field, "–")) for name, recipe in saved.items()}
-            for field in fields
-            if field not in ("seed", "registered")
-        }
+        saved = {name: pd.Series(self.arm(name).recipe.as_dict()).map(_short) for name in names}
+        frame = pd.concat(saved, axis=1)
+        frame = frame.drop(index=["seed", "registered"], errors="ignore").fillna("–")
         if len(names) > 1:
-            rows = {field: row for field, row in rows.items() if len(set(row.values())) > 1}
-        frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(names))
+            frame = frame[frame.nunique(axis=1) > 1]
         return frame.rename_axis(columns="field")
 
     def table(self, names: str | Sequence[str], metric: str = "test_accuracy") -> pd.DataFrame:
@@ -334,13 +312,15 @@ class Lab:
         """
         if isinstance(names, str):
             names = [n for n, arm in self.arms.items() if arm.table == names]
-        best: dict[str, str] = {}
-        for _, found, recorded in reversed(_recorded(self.chapter, self.store)):
-            best |= {arm.name: tables.cell(recorded, arm.name, metric) for arm in found}
+        recorded = {  # an arm that is recorded at both profiles stands here as at paper
+            arm.name: tables.cell(tables.row(self.number, profile, runs, arm, metric))
+            for profile, found, runs in reversed([*_recorded(self.number, self.store)])
+            for arm in found
+        }
         rows = {
             name: {
                 "published": tables.number(self.arm(name).metrics.get(metric)),
-                "recorded": best.get(name, "not recorded"),
+                "recorded": recorded.get(name, "not recorded"),
                 f"this run ({self.arms[name].recipe.dataset}, {self.profile.name})": self.cell(
                     name, metric
                 ),
@@ -353,7 +333,7 @@ class Lab:
             frame = frame.drop(columns="published")
         # where this run is the recorded one, a second column would say the same again
         same = (frame.iloc[:, -1] == frame["recorded"]).all()
-        return frame.drop(columns=frame.columns[-1]) if same else frame
+        return frame.iloc[:, :-1] if same else frame
 
     def metrics(self, name: str) -> pd.DataFrame:
         """Every metric that an arm is held against: one row a metric."""
@@ -365,23 +345,25 @@ class Lab:
 
     def difference(self, first: str, second: str, metric: str = "test_accuracy") -> dict:
         """First arm minus second, paired by seed: keys difference, ci95, p, n (`tables`)."""
-        return tables.difference(self.runs, self.arm(first).name, self.arm(second).name, metric)
+        return tables.difference(self.runs, self.arm(first), self.arm(second), metric)
 
     def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
         """For each question, first arm minus second, paired by seed, with its interval."""
-        for pair in questions.values():
-            for name in pair:
-                self.arm(name)
         lines = [
-            tables.difference_in_words(self.runs, question, pair, metric)
+            tables.difference_in_words(self.runs, question, *map(self.arm, pair), metric)
             for question, pair in questions.items()
         ]
         return Markdown("\n".join(lines))
 
     def best(self, select: str) -> Arm:
         """Of the arms that differ in one setting, the one that validation chooses."""
-        family = tables.families(self.arms.values(), self.runs).get(select, [])
-        return tables.best_by_validation(self.runs, family)
+        found = tables.best_by_validation(self.arms.values(), self.runs)
+        if select not in found:
+            raise ValueError(
+                f"no arms that {select!r} selects among are recorded at a seed that all share. "
+                f"There are: {list(found)}. TRAIN = True trains what is missing."
+            )
+        return found[select]
 
     def dots(self, ax: Axes, names: Sequence[str], metric: str = "test_accuracy", **options) -> str:
         """Arms under each other: seeds, mean, interval, published value (`figures.dots`).
@@ -441,17 +423,11 @@ def _refuse_unknown_parameters() -> None:
     """
     shell = get_ipython()
     seen: set[str] = set()
-    for source in (shell.user_ns.get("In") or []) if shell else []:
-        try:
-            nodes = ast.parse(source).body
-        except SyntaxError:  # a cell with a magic command
-            continue
-        names = [
-            t.id for n in nodes if isinstance(n, ast.Assign) for t in n.targets if hasattr(t, "id")
-        ]
-        if source.startswith("# Parameters\n") and (unknown := set(names) - seen):
+    for source in shell.user_ns.get("In", []) if shell else []:
+        names = set(re.findall(r"^(\w+) *=(?!=)", source, re.MULTILINE))
+        if source.startswith("# Parameters\n") and (unknown := names - seen):
             raise ValueError(
                 f"this chapter has no parameter {', '.join(sorted(unknown))}. It has: "
                 f"{', '.join(sorted(seen))}."
             )
-        seen |= set(names)
+        seen |= names

@@ -4,16 +4,15 @@ In: matplotlib figures. Out: an image with a description in the notebook, a file
 for, and nothing else in the outputs.
 """
 
-import base64
 import io
 import os
-import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn
-from IPython.display import display
+from IPython.display import Image, display
 from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,7 +41,6 @@ def theme() -> None:
             "axes.spines.right": False,
             "axes.grid": True,
             "axes.titlelocation": "left",
-            "axes.titlesize": 12,
             "axes.labelsize": 11,
             "grid.color": "#e3e3e3",
             "grid.linewidth": 0.8,
@@ -56,7 +54,6 @@ def theme() -> None:
             "figure.dpi": 100,
             "figure.constrained_layout.use": True,
             "image.cmap": "cividis",
-            "font.family": "sans-serif",
             "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same everywhere
             "svg.hashsalt": "kdutils",
             "svg.fonttype": "none",
@@ -79,13 +76,9 @@ def show(fig: Figure, *, alt: str, name: str | None = None) -> None:
     # Twice the dots, shown at their half: sharp on a dense screen.
     fig.savefig(stream, format="png", dpi=2 * fig.dpi, metadata={"Software": None})
     plt.close(fig)
-    png = stream.getvalue()
-    width, height = struct.unpack(">II", png[16:24])
-    display(
-        {"image/png": base64.b64encode(png).decode(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "width": width // 2, "height": height // 2}},
-        raw=True,
-    )
+    png, size = Image(stream.getvalue(), retina=True)._repr_png_()
+    metadata = {"image/png": {"alt": alt, **size}}
+    display({"image/png": png, "text/plain": alt}, metadata=metadata, raw=True)
 
 
 def save(fig: Figure, name: str) -> Path:
@@ -129,8 +122,6 @@ def dots(
     values: Mapping[str, Sequence[float]],
     published: Mapping[str, float | None] | None = None,
     *,
-    style: int = 0,
-    shift: float = 0.0,
     label: str | None = None,
     at_least: float = 0.5,
     control: str | None = None,
@@ -138,47 +129,40 @@ def dots(
 ) -> str:
     """Arms under each other: a tick a seed, mean and interval as `dot`, published as `reference`.
 
-    values: one list of numbers an arm, in the order of the rows from the top. shift: moves the dots
-    off the row's middle, for a second call on the same rows. lines: dotted verticals by their
-    names. The axis holds all of these; an interval that reaches farther ends in an arrow at the
+    values: one list of numbers an arm, in the order of the rows from the top. label: of the means,
+    for a legend. lines: dotted verticals by their names. The axis holds all of these, with
+    `at_least` so much room on both sides; an interval that reaches farther ends in an arrow at the
     edge. An arm named as `control` that lies far below all others would squeeze them into a corner,
     so it stands in words above the axes. Returns the means in words, for alternative text.
     """
-    said, reach, published = [], [*(lines or {}).values()], published or {}
+    lines, said = lines or {}, []
     others = [v for name, found in values.items() if name != control for v in found]
     if others and values.get(control):
-        room = max(others) - min(others)
-        if max(values[control]) < min(others) - max(2.0, room):
+        room = max(2.0, max(others) - min(others))
+        if max(values[control]) < min(others) - room:
             mean, half = metrics.shown_ci(values[control])
-            aside = f"{control}: {mean:.1f}" + (f" ± {half:.1f}" if half else "") + ", to the left"
+            said = [f"{control}: {mean:.1f}" + (f" ± {half:.1f}" if half else "") + ", to the left"]
             values = {name: found for name, found in values.items() if name != control}
-            ax.set_title(aside, fontsize=10, loc="right")
-            said.append(aside)
-    for name, at in (lines or {}).items():
+            ax.set_title(*said, fontsize=10, loc="right")
+    known = {name: (published or {}).get(name) for name in values}
+    known = {name: value for name, value in known.items() if value is not None}
+    low, high = span([*lines.values(), *known.values(), *chain(*values.values())], at_least)
+    ax.set(xlim=(low, high), ylim=(len(values) - 0.5, -0.5))
+    ax.set_yticks(range(len(values)), list(values))
+    for name, at in lines.items():
         ax.axvline(at, color="k", ls=":", lw=1.4, marker="", label=name)
     for k, (name, found) in enumerate(values.items()):
         mean, half = metrics.shown_ci(found)
-        dot(ax, mean, k + shift, half, style=style, label=label if k == 0 else None)
-        ax.scatter(found, [k + shift] * len(found), marker="|", color="0.5", zorder=1)
+        dot(ax, mean, k, half, label=None if k else label)
+        ax.scatter(found, [k] * len(found), marker="|", color="0.5", zorder=1)
+        for edge, marker in ((low, "<"), (high, ">")):
+            if half and abs(edge - mean) < half:
+                ax.plot(edge, k, marker, color=COLORS[0], ms=7, clip_on=False, markevery=1)
         said.append(f"{name} {mean:.2f}")
-        reach += found
-        if published.get(name) is not None:
-            known = "published" in ax.get_legend_handles_labels()[1]
-            reference(ax, published[name], k, label=None if known else "published")
-            reach.append(published[name])
-            said[-1] += f" (published {published[name]:g})"
-    ax.set(yticks=range(len(values)), yticklabels=list(values), ylim=(len(values) - 0.5, -0.5))
-    low, high = span(reach, at_least=at_least)
-    if shift:  # a second call widens what the first has set
-        low, high = min(low, ax.get_xlim()[0]), max(high, ax.get_xlim()[1])
-    ax.set_xlim(low, high)
-    arrow = {"color": COLORS[style], "ms": 7, "clip_on": False, "markevery": 1}
-    for k, found in enumerate(values.values()):
-        mean, half = metrics.shown_ci(found)
-        if half and mean - half < low:
-            ax.plot(low, k + shift, "<", **arrow)
-        if half and mean + half > high:
-            ax.plot(high, k + shift, ">", **arrow)
+        if name in known:
+            first = name == next(iter(known))
+            reference(ax, known[name], k, label="published" if first else None)
+            said[-1] += f" (published {known[name]:g})"
     return "; ".join(said)
 
 
@@ -189,7 +173,7 @@ def reference(ax: Axes, at: float, where: float, label: str | None = None) -> No
 
 def count(
     fig: Figure,
-    n: Iterable[int],
+    n: Collection[int],
     profile: str,
     dataset: str,
     unit: str = "seeds",
@@ -199,19 +183,16 @@ def count(
 
     profile: "" for runs that are the same at every profile. bars: whether there are intervals.
     """
-    counts = sorted(set(n)) or [0]
-    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    kind = "; bars: 95 % intervals" if bars and counts[-1] >= metrics.ENOUGH else ""
+    least, most = min(n), max(n)
+    many = f"{least}" if least == most else f"{least} to {most}"
+    kind = "; bars: 95 % intervals" if bars and most >= metrics.ENOUGH else ""
     where = f"{dataset}, profile {profile}" if profile else dataset
     note = f"{where}; n = {many} {unit}{kind}"
     fig.supxlabel(note, fontsize=9, color="#444444", x=0.99, ha="right")
 
 
-def span(
-    values: Iterable[float], margin: float = 0.12, at_least: float = 1.0
-) -> tuple[float, float]:
+def span(values: Sequence[float], at_least: float = 1.0) -> tuple[float, float]:
     """Axis limits that hold these values: whiskers of very few seeds may leave the picture."""
-    values = list(values)
     low, high = min(values), max(values)
-    pad = max(margin * (high - low), at_least)
+    pad = max(0.12 * (high - low), at_least)
     return low - pad, high + pad

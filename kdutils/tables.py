@@ -73,16 +73,15 @@ def tidy(arms: Iterable[Arm], seeds: Sequence[int], store: Store) -> pd.DataFram
     return pd.DataFrame(rows, columns=None if rows else ["table", "arm", "seed", "record"])
 
 
-def values(runs: pd.DataFrame, arm: str, metric: str) -> list[float]:
+def values(runs: pd.DataFrame, arm: Arm, metric: str) -> list[float]:
     """One value a seed; an arm without records, and runs that did not train, have none."""
-    if metric not in runs:
-        return []
-    return runs.loc[runs["arm"] == arm, metric].dropna().tolist()
+    found = runs.reindex(columns=["arm", metric])
+    return found.loc[found["arm"] == arm.name, metric].dropna().tolist()
 
 
 def row(notebook: str, profile: str, runs: pd.DataFrame, arm: Arm, metric: str) -> dict:
     """One arm and metric for programs: what is published, the mean, its interval, n, device."""
-    found = values(runs, arm.name, metric)
+    found = values(runs, arm, metric)
     mean, half = metrics.mean_ci(found) if found else (None, None)
     records = runs.loc[runs["arm"] == arm.name, "record"]
     return {
@@ -100,83 +99,63 @@ def row(notebook: str, profile: str, runs: pd.DataFrame, arm: Arm, metric: str) 
     }
 
 
-def best_by_validation(runs: pd.DataFrame, arms: Sequence[Arm]) -> Arm:
-    """The arm whose mean count of validation errors is lowest; the lower likelihood loss on a tie.
+def best_by_validation(arms: Iterable[Arm], runs: pd.DataFrame) -> dict[str, Arm]:
+    """By their `select`: of the recorded arms the one with the lowest mean of validation errors.
 
-    Only seeds that all arms share are counted. Raises ValueError where there are none.
+    On a tie the lower negative log-likelihood decides. Only seeds that all of them share are
+    counted; arms that share none are left out.
     """
-    names = [arm.name for arm in arms]
-    family = runs[runs["arm"].isin(names)]
-    counts = family.groupby("seed")["arm"].nunique()
-    shared = family[family["seed"].isin(counts.index[counts == len(names)])]
-    if not names or shared.empty:
-        raise ValueError(
-            "best_by_validation needs at least one arm, and a seed that all arms share."
-        )
-    means = shared.groupby("arm", sort=False)[["val_errors", "val_nll"]].mean()
-    chosen = means.sort_values(["val_errors", "val_nll"]).index[0]
-    return arms[names.index(chosen)]
-
-
-def families(arms: Iterable[Arm], runs: pd.DataFrame) -> dict[str, list[Arm]]:
-    """Recorded arms that differ in one setting, by what validation selects among them."""
-    out: dict[str, list[Arm]] = {}
-    recorded = set(runs["arm"])
+    families: dict[str, dict[str, Arm]] = {}
     for arm in arms:
-        if arm.select and arm.name in recorded:
-            out.setdefault(arm.select, []).append(arm)
-    return out
+        if arm.select:
+            families.setdefault(arm.select, {})[arm.name] = arm
+    chosen = {}
+    for select, family in families.items():
+        found = runs[runs["arm"].isin(family)]
+        in_all = found.groupby("seed")["arm"].transform("size") == found["arm"].nunique()
+        if in_all.any():
+            scores = found[in_all].groupby("arm", sort=False)[["val_errors", "val_nll"]].mean()
+            chosen[select] = family[scores.sort_values(["val_errors", "val_nll"]).index[0]]
+    return chosen
 
 
-def difference(runs: pd.DataFrame, first: str, second: str, metric: str) -> dict:
+def difference(runs: pd.DataFrame, first: Arm, second: Arm, metric: str) -> dict:
     """First arm minus second, paired by seed: keys difference, ci95, p, n.
 
     Seeds that only one arm has are left out. Below three pairs ci95 and p are None. Raises
-    ValueError where no seed is common.
+    ValueError, which says why, where there is no pair.
     """
-    pair = runs[runs["arm"].isin([first, second])].pivot(index="seed", columns="arm", values=metric)
-    pair = pair.reindex(columns=[first, second]).dropna()
-    if pair.empty:
-        raise ValueError(f"{first} and {second} have no seed in common.")
-    if len(pair) < metrics.ENOUGH:
-        mean = float((pair[first] - pair[second]).mean())
-        return {"difference": mean, "ci95": None, "p": None, "n": len(pair)}
-    return metrics.paired_test(pair[first].tolist(), pair[second].tolist())
+    for arm in (first, second):
+        if arm.name not in set(runs["arm"]):
+            raise ValueError(f"not recorded yet (*{arm.name}*)")
+        if not values(runs, arm, metric):
+            raise ValueError(f"no answer, *{arm.name}* did not train (loss not finite)")
+    pairs = runs.pivot(index="seed", columns="arm", values=metric)
+    pairs = pairs[[first.name, second.name]].dropna()
+    if pairs.empty:
+        raise ValueError("no seed that both have")
+    one, two = pairs.to_numpy().T
+    if len(pairs) < metrics.ENOUGH:
+        return {"difference": float((one - two).mean()), "ci95": None, "p": None, "n": len(pairs)}
+    return metrics.paired_test(one, two)
 
 
-def difference_in_words(runs: pd.DataFrame, question: str, pair: Sequence[str], metric: str) -> str:
+def difference_in_words(
+    runs: pd.DataFrame, question: str, first: Arm, second: Arm, metric: str
+) -> str:
     """A line of Markdown: the question, and the difference of two arms with its interval and p."""
-    unit, digits = UNITS.get(metric, METRICS[metric]), digits_of(metric)
-    for name in pair:
-        if name not in set(runs["arm"]):
-            return f"- {question}: not recorded yet (*{name}*)."
-        if not values(runs, name, metric):
-            return f"- {question}: no answer, *{name}* did not train (loss not finite)."
     try:
-        d = difference(runs, *pair, metric)
-    except ValueError:
-        return f"- {question}: no seed that both have."
+        d = difference(runs, first, second, metric)
+    except ValueError as why:
+        return f"- {question}: {why}."
+    unit, digits = UNITS.get(metric, METRICS[metric]), digits_of(metric)
+    amount, n = f"{d['difference']:+.{digits}f}", f"{d['n']} pair{'s' * (d['n'] > 1)}"
     if d["ci95"] is None:
-        many = "1 pair" if d["n"] == 1 else f"{d['n']} pairs"
-        return (
-            f"- {question}: **{d['difference']:+.{digits}f} {unit}** ({many} of seeds: too few "
-            "for an interval)."
-        )
+        return f"- {question}: **{amount} {unit}** ({n} of seeds: too few for an interval)."
     p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
     clear = abs(d["difference"]) > d["ci95"]
     verdict = "" if clear else " These seeds do not tell it from zero."
-    return (
-        f"- {question}: **{d['difference']:+.{digits}f} ± {d['ci95']:.{digits}f} {unit}** "
-        f"({d['n']} pairs, {p}).{verdict}"
-    )
-
-
-def interval(mean: float | None, half: float | None, digits: int = 1) -> str:
-    """`mean ± half`, or what is there of it."""
-    if mean is None:
-        return "did not train"
-    mean = round(mean, digits) + 0.0  # no minus before a zero
-    return f"{mean:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+    return f"- {question}: **{amount} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{verdict}"
 
 
 def digits_of(metric: str) -> int:
@@ -186,39 +165,38 @@ def digits_of(metric: str) -> int:
     return 2 if any(word in metric for word in ("accuracy", "ece", "agreement")) else 4
 
 
-def cell(runs: pd.DataFrame, arm: str, metric: str) -> str:
-    """`mean ± half-width (n = …)` of an arm, which no narrow page breaks, or why there is none."""
-    if arm not in set(runs["arm"]):
-        return "not recorded"
-    found = values(runs, arm, metric)
-    if not found:
-        return "did not train"
-    text = f"{interval(*metrics.shown_ci(found), digits_of(metric))} (n = {len(found)})"
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
+def interval(row: Mapping) -> str:
+    """`mean ± half-width` of a `row`, the mean alone below three seeds, or why there is none."""
+    if row["mean"] is None:
+        return "did not train" if row["recorded"] else "not recorded"
+    digits = digits_of(row["metric"])
+    mean = round(row["mean"], digits) + 0.0  # no minus before a zero
+    half = f" ± {row['ci95']:.{digits}f}" if row["n"] >= metrics.ENOUGH else ""
+    return f"{mean:.{digits}f}{half}"
 
 
-def frame(rows: Sequence[dict]) -> pd.DataFrame:
-    """Rows of results as a table to show: published, recorded mean ± 95 % interval, n."""
-    return pd.DataFrame(
-        {
-            "arm": [row["arm"] for row in rows],
-            "metric": [METRICS.get(row["metric"], row["metric"]) for row in rows],
-            "published": [number(row["published"]) for row in rows],
-            "recorded": [_recorded(row) for row in rows],
-            "n": [row["n"] for row in rows],
-            "data set": [row["dataset"] for row in rows],
-            "profile": [row["profile"] for row in rows],
-        }
-    )
-
-
-def _recorded(row: dict) -> str:
-    if not row["recorded"]:
-        return "not recorded"
-    half = row["ci95"] if row["n"] >= metrics.ENOUGH else None
-    return interval(row["mean"], half, digits_of(row["metric"]))
+def cell(row: Mapping) -> str:
+    """`interval` with ` (n = …)` behind a number, which no narrow page breaks."""
+    if row["mean"] is None:
+        return interval(row)
+    return f"{interval(row)} (n = {row['n']})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def number(published: float | None) -> str:
     """A published value as it is shown; a dash where there is none."""
     return "–" if published is None else f"{published:g}"
+
+
+def frame(rows: Sequence[Mapping]) -> pd.DataFrame:
+    """Each `row` as a table shows it: published, recorded mean ± 95 % interval, n."""
+    return pd.DataFrame(
+        {
+            "arm": [row["arm"] for row in rows],
+            "metric": [METRICS.get(row["metric"], row["metric"]) for row in rows],
+            "published": [number(row["published"]) for row in rows],
+            "recorded": [interval(row) for row in rows],
+            "n": [row["n"] for row in rows],
+            "data set": [row["dataset"] for row in rows],
+            "profile": [row["profile"] for row in rows],
+        }
+    )

@@ -452,7 +452,7 @@ for T in (1.0, 4.0, 20.0):
 # classes.
 
 # %% tags=["hide-input"]
-from kdutils.slider import TemperatureSlider
+from experiments.slider import TemperatureSlider
 
 unsure = int((learned.max(1).values - 0.8).abs().argmin())
 label = bayes10.CLASSES[test.labels[unsure]]

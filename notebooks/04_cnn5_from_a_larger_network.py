@@ -98,9 +98,10 @@ from dataclasses import replace
 import torch
 
 from kdutils import data, views
+from kdutils.experiments import arms
 from kdutils.runs import knowledge_of, trained
 
-toy = {arm.name: arm.recipe for arm in lab.chapter.arms("smoke")}  # seconds to train
+toy = {arm.name: arm.recipe for arm in arms("04", "smoke")}  # seconds to train
 pupil = replace(toy["CNN5 distilled, no dropout"], bits=16)  # learns from 3 stored views
 teacher = trained(toy["teacher"], lab.store).cpu()
 

@@ -41,10 +41,10 @@ def test_every_arm_has_one_name_and_a_recipe_with_an_id(number, profile):
     ("arguments", "message"),
     [
         (("03", "full"), "'full' is not a profile"),
-        (("03", "smoke", "0,1"), "not a list of seeds"),
-        (("03", "smoke", []), "empty"),
-        (("03", "smoke", [0, 0]), "repeats"),
-        (("03", "smoke", [-1]), "-1, which is no seed"),
+        (("03", "smoke", "0,1"), "distinct whole numbers"),
+        (("03", "smoke", []), "SEEDS = \\[\\]: give a list of distinct"),
+        (("03", "smoke", [0, 0]), "distinct"),
+        (("03", "smoke", [-1]), "from 0 to 9999"),
         (("03", "smoke", [0], "yes"), "TRAIN = 'yes' must be True or False"),
         (("3x", "smoke"), "does not exist"),
     ],
@@ -71,12 +71,12 @@ def test_a_table_holds_published_recorded_and_this_run(lab, store):
 
 
 def test_arms_and_seeds_without_records_are_named(lab, store):
-    lacking = dict(lab.missing())
+    lacking = lab.missing()
     assert lacking["every arm that runs at several seeds"] == [3, 4]
     assert lacking["teacher 784-1200-1200-10"] == [0, 1, 2]
     assert "student, hard labels, views" not in lacking
     seven = Lab("03", "laptop", [0, 7], store=store)
-    assert seven.missing()[0] == ("every arm that runs at several seeds", [7])
+    assert next(iter(seven.missing().items())) == ("every arm that runs at several seeds", [7])
     assert "seed 7" in seven._repr_markdown_() and "TRAIN = True" in seven._repr_markdown_()
 
 
@@ -88,6 +88,8 @@ def test_an_arm_without_records_is_said_to_have_none_and_never_a_number(lab):
         lab.logits(name)
     with pytest.raises(ValueError, match="no arm is named 'x'. There are: teacher 784"):
         lab.cell("x", "test_errors")
+    with pytest.raises(ValueError, match="'x' selects among.*TRAIN = True"):
+        lab.best("x")
 
 
 def test_recipes_show_only_the_fields_in_which_arms_differ(lab):
@@ -110,7 +112,7 @@ def test_smoke_says_loudly_that_its_numbers_are_none(store, monkeypatch):
 
 
 def test_your_own_recipe_is_trained_and_stands_among_the_arms(tiny, store, monkeypatch):
-    monkeypatch.setattr(experiments.Chapter, "arms", lambda self, profile: [])
+    monkeypatch.setattr(experiments, "arms", lambda number, profile: [])
     lab = Lab("01", "smoke", [0, 1], store=store)
     new = lab.train(tiny, names=["mine"])
     assert new["seed"].tolist() == [0, 1] and lab.values("mine", "test_accuracy") != []

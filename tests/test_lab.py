@@ -14,11 +14,11 @@ import urllib.request
 import jupytext
 import nbformat
 import pytest
+from experiments.slider import TemperatureSlider
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import sync_playwright
 
 from kdutils.site import pairs, series
-from kdutils.slider import TemperatureSlider
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
@@ -29,7 +29,7 @@ print("said before the training")
 run_all([Recipe(dataset="digits", model="mlp-400-400", n_train=1_000, epochs=5_000,
                 batch_size=100, lr=1e-3, precision="float32")])"""
 
-SLIDER = """from kdutils.slider import TemperatureSlider
+SLIDER = """from experiments.slider import TemperatureSlider
 TemperatureSlider((5.0, 3.0, 0.0), ("apple", "pear", "bowl"))"""
 
 

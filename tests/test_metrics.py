@@ -81,14 +81,6 @@ def test_class_bias_recovers_what_was_taken_away():
     assert 8 < bias < 16 and metrics.errors(z, Y) <= 3
 
 
-def test_classification_report_is_scikit_learns():
-    report = metrics.classification_report(Z, Y, [str(k) for k in range(10)])
-    guess = Z.argmax(1)
-    hit = int(((guess == 4) & (Y == 4)).sum())
-    assert report["4"]["precision"] == pytest.approx(hit / int((guess == 4).sum()))
-    assert report["4"]["recall"] == pytest.approx(hit / int((Y == 4).sum()))
-
-
 def test_bad_input_never_yields_a_number():
     with pytest.raises(ValueError, match="not finite"):
         metrics.accuracy(torch.full((2, 3), float("nan")), torch.zeros(2, dtype=torch.long))

@@ -10,7 +10,7 @@ from conftest import load_solutions
 from kdutils import experiments, losses, models
 from kdutils.registry import source_hash
 
-CHAPTER = experiments.chapter("00").module
+CHAPTER = experiments.chapter("00")
 
 
 @pytest.fixture(scope="module")

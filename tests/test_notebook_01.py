@@ -10,7 +10,7 @@ from kdutils import data, experiments, losses
 from kdutils.knowledge import log_posterior
 from kdutils.training import base_split
 
-SMOOTHING = experiments.chapter("01").module.SMOOTHING
+SMOOTHING = experiments.chapter("01").SMOOTHING
 
 
 @pytest.fixture(scope="module")

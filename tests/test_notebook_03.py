@@ -60,7 +60,7 @@ def test_each_rung_of_the_ladder_changes_what_the_chapter_says(arms):
     names = [
         f"{free} 0.01 (as published)",
         f"{free} 0.1 (as published)",
-        experiments.chapter("03").module.SCALED,
+        experiments.chapter("03").SCALED,
         f"{free} 0.01 (done right)",
     ]
     rungs = [arms[name].recipe.as_dict() for name in names]

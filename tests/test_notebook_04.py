@@ -9,7 +9,7 @@ from kdutils import experiments
 from kdutils.losses import kd_loss
 from kdutils.runs import run
 
-ex = experiments.chapter("04").module
+ex = experiments.chapter("04")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from conftest import load_solutions
 from kdutils import experiments
 from kdutils.losses import kd_loss
 
-ex = experiments.chapter("06").module
+ex = experiments.chapter("06")
 
 
 @pytest.fixture(scope="module")

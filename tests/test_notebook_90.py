@@ -12,7 +12,7 @@ from kdutils.experiments import PROFILES, Lab
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_lab_works_without_arms(store, profile):
     lab = Lab("90", profile, store=store)
-    assert lab.arms == {} and lab.runs.empty and lab.missing() == []
+    assert lab.arms == {} and lab.runs.empty and lab.missing() == {}
     assert "0 runs" not in lab._repr_markdown_()
     assert experiments.results("90", store) == []
 

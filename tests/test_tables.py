@@ -15,7 +15,8 @@ from kdutils.tables import Arm
 
 BEFORE = Path(__file__).parent / "results_before_the_move.json"
 RECIPE = Recipe(dataset="digits", model="mlp-8", epochs=1, batch_size=10, lr=0.1)
-ONE, TWO = Arm("Two arms", "one", RECIPE), Arm("Two arms", "two", replace(RECIPE, lr=0.2))
+ONE = Arm("Two arms", "one", RECIPE, select="rate")
+TWO = Arm("Two arms", "two", replace(RECIPE, lr=0.2), select="rate")
 
 
 @pytest.fixture
@@ -68,16 +69,14 @@ def test_validation_chooses_the_temperature_even_where_the_test_set_would_not(st
 
 
 def test_selection_counts_shared_seeds_alone_and_needs_one(store):
-    for seed, (one, two) in enumerate([(30, 20), (10, None)]):
-        put(store, RECIPE.with_seed(seed), 5, one)
-        if two is not None:
-            put(store, TWO.recipe.with_seed(seed), 9, two)
-    runs = tables.tidy([ONE, TWO], (0, 1), store)
-    assert tables.best_by_validation(runs, [ONE, TWO]) is TWO  # on seed 0; seed 1 is not shared
-    with pytest.raises(ValueError, match="a seed that all arms share"):
-        tables.best_by_validation(runs[runs["seed"] == 1], [ONE, TWO])
-    with pytest.raises(ValueError, match="at least one arm"):
-        tables.best_by_validation(runs, [])
+    for seed, (one, two) in enumerate([(30, 20), (10, None), (None, 40)]):
+        for arm, val in ((ONE, one), (TWO, two)):
+            if val is not None:
+                put(store, arm.recipe.with_seed(seed), 5, val)
+    runs = tables.tidy([ONE, TWO], (0, 1, 2), store)
+    assert tables.best_by_validation([ONE, TWO], runs) == {"rate": TWO}  # on seed 0
+    assert tables.best_by_validation([ONE, TWO], runs[runs["seed"] > 0]) == {}
+    assert tables.best_by_validation([], runs) == {}
 
 
 def test_a_published_value_without_a_record_is_listed_as_not_recorded(store):
@@ -100,7 +99,7 @@ def test_a_run_that_failed_has_no_mean(store, arms):
 def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
     def said() -> str:
         runs = tables.tidy([ONE, TWO], range(5), store)
-        return tables.difference_in_words(runs, "What it adds", ("one", "two"), "test_errors")
+        return tables.difference_in_words(runs, "What it adds", ONE, TWO, "test_errors")
 
     put(store, RECIPE.with_seed(0), 70, 30)
     assert said() == "- What it adds: not recorded yet (*two*)."
@@ -120,9 +119,14 @@ def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
     )
 
 
-def test_an_interval_in_words():
-    assert tables.interval(-0.04, 0.38) == "0.0 ± 0.4" and tables.interval(2, None, 2) == "2.00"
-    assert tables.interval(None, None) == "did not train"
+def test_an_interval_in_words_needs_three_seeds():
+    row = {"metric": "test_errors", "recorded": "2026-01-31", "mean": -0.04, "ci95": 0.38, "n": 3}
+    assert tables.interval(row) == "0.0 ± 0.4"
+    assert tables.interval(row | {"n": 2, "metric": "test_accuracy"}) == "-0.04"
+    assert tables.cell(row).endswith("(n\xa0=\xa03)")
+    none = row | {"mean": None, "ci95": None, "n": 0}
+    assert tables.interval(none) == tables.cell(none) == "did not train"
+    assert tables.interval(none | {"recorded": ""}) == "not recorded"
 
 
 @pytest.mark.skipif(not have_mnist(), reason="MNIST is not in the data folder; see data/README.md")

@@ -52,7 +52,7 @@ def notebook_table() -> str:
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         taken = recorded.get(path.stem[:2], {})
         cells = [f"{taken[p]['seconds']} s" if p in taken else "–" for p in ("smoke", "laptop")]
-        title = experiments.chapter(path.stem[:2]).title
+        title = experiments.chapter(path.stem[:2]).TITLE
         lines.append(f"| [{path.stem[:2]} {title}](notebooks/{path.name}) | {' | '.join(cells)} |")
     devices = sorted({t["device"] for taken in recorded.values() for t in taken.values()})
     if devices:
@@ -64,7 +64,7 @@ def frames(number: str | None = None) -> dict[str, pd.DataFrame]:
     """The results as one data frame a chapter, under its number and title."""
     rows: dict[str, list[dict]] = {}
     for row in experiments.results(number):
-        title = experiments.chapter(row["notebook"]).title
+        title = experiments.chapter(row["notebook"]).TITLE
         rows.setdefault(f"{row['notebook']} {title}", []).append(row)
     return {heading: tables.frame(part) for heading, part in rows.items()}
 

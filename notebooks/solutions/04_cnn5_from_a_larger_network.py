@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from kdutils.experiments import chapter, get_profile
 from kdutils.recipes import Recipe
 
-cifar = chapter("04").module.cifar
+cifar = chapter("04").cifar
 
 # %% [markdown]
 # **Exercise 1.** The share of a gradient's length that the teacher has. With zero logits for the student

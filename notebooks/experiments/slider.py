@@ -17,7 +17,7 @@ import matplotlib.image
 import torch
 from jinja2 import Template
 
-from .losses import soft_targets
+from kdutils.losses import soft_targets
 
 TEMPERATURES = tuple(2 ** (k / 4) for k in range(-8, 25))  # 0.25 to 64, four steps to a doubling
 START = TEMPERATURES.index(1.0)
