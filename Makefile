@@ -22,6 +22,12 @@ help: ## what can be made
 	@echo
 	@echo "with PROFILE=smoke|laptop|paper, ONLY=03, SEEDS=0,1,2, SET=NAME=VALUE, OUT=folder; for make run, NN=03 JOBS=2 MINUTES=60"
 
+book: $(READY) ## the recorded results as HTML, build/book/index.html: no training, no data
+	@$(PY) -m kdutils book $(if $(OUT),--out '$(OUT)')
+
+pdf: $(READY) ## the same as one PDF, build/book.pdf (needs Chromium)
+	@$(PY) -m kdutils pdf $(if $(OUT),--out '$(OUT)')
+
 report: $(READY) ## run every notebook, write build/report/index.html
 	@$(PY) -m kdutils report $(ARGUMENTS) $(if $(ONLY),--only $(ONLY)) $(if $(SET),--set '$(SET)') $(if $(OUT),--out '$(OUT)')
 
@@ -68,4 +74,4 @@ $(READY): requirements.lock pyproject.toml
 	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps -e .
 	@touch $(READY)
 
-.PHONY: help report test lab results run bench student damage sync setup lock clean
+.PHONY: help book pdf report test lab results run bench student damage sync setup lock clean

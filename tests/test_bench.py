@@ -10,7 +10,7 @@ from experiments import bench
 from torch.utils.data import DataLoader
 
 from kdutils import data, losses, models
-from kdutils.__main__ import main
+from kdutils.site.cli import main
 
 REPEATS = 6
 SPREAD = {"median", "min", "max"}

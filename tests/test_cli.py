@@ -14,8 +14,8 @@ import click
 import pytest
 
 from kdutils import ROOT, experiments, runs
-from kdutils.__main__ import cli, main
 from kdutils.site import backlog
+from kdutils.site.cli import cli, main
 from kdutils.store import Store
 
 

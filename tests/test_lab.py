@@ -177,4 +177,32 @@ def test_training_keeps_what_the_cell_said_and_stops_with_one_line(lab, browser)
     assert lines[0] == "said before the training" and "1 of 1 runs" in lines[1]
     assert lines[-1].startswith("Stopped after epoch") and "run the cell again" in lines[-1]
     assert len(lines) == 3, lines
+
+    # run again, it goes on where the checkpoint was
+    kept = int(re.search(r"(\d+) of them are kept", lines[-1])[1])
+    assert kept > 0
+    _do(page, "notebook:run-all-cells")
+    shown = output.get_by_text(re.compile(r"epoch \d+/5000"))
+    shown.wait_for()
+    assert int(re.search(r"epoch (\d+)/5000", shown.inner_text())[1]) > kept
+    _do(page, "notebook:interrupt-kernel")
+    page.close()
+
+
+def test_run_all_runs_the_first_chapter_without_an_error(lab, browser):
+    address, root = lab
+    first = series.find(root / "notebooks")[0].path
+    nb = nbformat.read(first, as_version=4)
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    code[0].source = code[0].source.replace('PROFILE = "laptop"', 'PROFILE = "smoke"')
+    for cell in code:
+        cell.outputs, cell.execution_count = [], None
+    nbformat.write(nb, root / "notebooks" / "first.ipynb")
+    page = _open(browser, f"{address}/lab/workspaces/r/tree/notebooks/first.ipynb")
+    page.set_default_timeout(240_000)
+    _do(page, "notebook:run-all-cells")
+    last = page.locator(".jp-CodeCell").nth(len(code) - 1)
+    last.get_by_text(f"[{len(code)}]:").wait_for()
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert page.locator(".jp-OutputArea-output img").count() >= 3
     page.close()

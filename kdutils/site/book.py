@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -121,43 +122,38 @@ def _write_sources(folder: Path, ran: Path, source: Path) -> None:
     for part in ("_extra/notebooks", "solutions", "figures"):
         (source / part).mkdir(parents=True)
     shutil.copy(ROOT / "figures" / "03_hinton.png", source / "figures")
-    chapters, version = series.find(folder), _version()
+    chapters = series.find(folder)
     there = {c.number: c.path.name for c in chapters if (ran / c.path.name).exists()}
     shown = {}
     for number, name in there.items():
         shutil.copy(ran / name, source / "_extra" / "notebooks")
         nb = nbformat.read(ran / name, as_version=4)
-        banner = _rests_on(number, nb.metadata.get("kdutils"), version)
+        banner = _rests_on(number, nb.metadata.get("kdutils"))
         shown[number] = _chapter(nb, name)
         solutions = folder / "solutions" / f"{name[:-6]}.py"
-        solved = _solutions(solutions, source, version) if solutions.exists() else None
+        solved = _solutions(solutions, source) if solutions.exists() else None
         for cell in nb.cells:
             if cell.cell_type == "markdown":
                 cell.source = _linked(cell.source, name, there, solved)
         title, _, rest = nb.cells[0].source.partition("\n")
         nb.cells[0].source = f"{title}\n\n{banner}\n{rest}"
-        nb.cells.append(new_markdown_cell(_colophon(version, name)))
+        nb.cells.append(new_markdown_cell(_page("colophon.html", notebook=name)))
         nbformat.write(nb, source / name)
     headlines = readme.headlines()
-    for row in headlines:  # the first cell that shows the arm
-        cells = enumerate(shown.get(row["chapter"], ()), 1)
-        row["cell"] = next((k for k, text in cells if row["arm"] in text), 0)
-    values = {
-        "chapters": [_card(c, c.number in there) for c in chapters],
-        "headlines": headlines,
-        "there": there,
-        "results": {k: f.to_html(index=False, border=0) for k, f in readme.frames().items()},
-        "colophon": _colophon(version),
-    }
-    for template in PARTS.glob("*.j2"):
-        text = template.read_text(encoding="utf-8")
-        page = jinja2.Template(text, trim_blocks=True, lstrip_blocks=True).render(values)
-        text = page if "<table" in page else _linked(page, "", there, None)
-        (source / template.stem).write_text(text, encoding="utf-8")
+    for row in headlines:  # the first cell with the arm's name; `lab`, the second, lists what lacks
+        cells = [*enumerate(shown.get(row["chapter"], ()), 1)][2:]
+        names = row["arm"], row["arm"].rpartition(", ")[0] or row["arm"]
+        row["cell"] = next((k for name in names for k, text in cells if name in text), 0)
+    results = {k: f.to_html(index=False, border=0) for k, f in readme.frames().items()}
+    cards = [_card(chapter, chapter.number in there) for chapter in chapters]
+    for name in ("index.md", "results.md", "made.md", "glossary.md"):
+        page = _page(name, chapters=cards, headlines=headlines, there=there, results=results)
+        page = page if "<table" in page else _linked(page, "", there, None)
+        (source / name).write_text(page + _page("colophon.html"), encoding="utf-8")
 
 
 def _chapter(nb: nbformat.NotebookNode, name: str) -> list[str]:
-    """Make an executed notebook ready for myst-nb, in place; what each code cell shows, as text."""
+    """Make an executed notebook ready for myst-nb, in place; its code cells as text."""
     failed, count = nb.metadata.get("kdutils", {}).get("failed_cell"), 0
     for k, cell in enumerate(nb.cells):
         count += "injected-parameters" not in cell.metadata.get("tags", [])
@@ -186,10 +182,10 @@ def _chapter(nb: nbformat.NotebookNode, name: str) -> list[str]:
                 if not (alt := output.metadata.get(kind, {}).get("alt")):
                     raise ValueError(f"{name}, code cell {number}: a figure without alt text.")
                 myst["image"] = {"alt": alt}
-    return [html.unescape(json.dumps(cell.outputs, ensure_ascii=False)) for cell in code]
+    return [cell.source + html.unescape(json.dumps(cell.outputs)) for cell in code]
 
 
-def _solutions(path: Path, source: Path, version: str) -> set[str]:
+def _solutions(path: Path, source: Path) -> set[str]:
     """Write solutions as a page, with a target at each and a way back; the exercises solved."""
     nb, done = jupytext.read(path, fmt="py:percent"), set()
 
@@ -202,7 +198,7 @@ def _solutions(path: Path, source: Path, version: str) -> set[str]:
         if cell.cell_type == "markdown":
             cell.source = _SOLVED.sub(target, cell.source)
     nb.cells[0].source += f"\n\nBack to [the chapter](../{path.stem}.ipynb)."
-    nb.cells.append(new_markdown_cell(_colophon(version)))
+    nb.cells.append(new_markdown_cell(_page("colophon.html")))
     nb.metadata = nbformat.from_dict(METADATA)
     nbformat.write(nb, source / "solutions" / f"{path.stem}.ipynb")
     return done
@@ -252,6 +248,26 @@ def _card(chapter: series.Notebook, there: bool) -> dict:
     }
 
 
+def _rests_on(number: str, run: Mapping | None) -> str:
+    """The banner of a chapter: profile, device, date, commit; loud on toy data and failures.
+
+    run: what `series.execute` says of it, None for the committed notebook.
+    """
+    profile, records = (run or {"parameters": {}})["parameters"].get("PROFILE", "laptop"), []
+    if profile != "smoke" and number in experiments.chapters():
+        arms, seeds = experiments.arms(number, profile), experiments.get_profile(profile).seeds
+        records = {r.id: r for r in tables.tidy(arms, seeds, Store())["record"]}.values()
+    return _page(
+        "banner.html",
+        run=run,
+        profile=profile,
+        here=runs.device_name(training.pick_device()),
+        days=sorted(record.recorded for record in records),
+        devices=sorted({record.device for record in records}),
+    )
+
+
+@cache
 def _version() -> str:
     """The course's version and, in a checkout, the commit with its day."""
     asked = ["git", "log", "-1", "--format=, commit %h of %cs"]
@@ -259,42 +275,11 @@ def _version() -> str:
     return f"version {__version__}{found.stdout.strip()}"
 
 
-def _rests_on(number: str, run: Mapping | None, version: str) -> str:
-    """The banner of a chapter: profile, device, date, commit; loud on toy data and failures.
-
-    run: what `series.execute` says of it, None for the committed notebook.
-    """
-    profile = run["parameters"].get("PROFILE", "laptop") if run else "laptop"
-    said, kind, what = [], "rests", "Recorded results"
-    if run:
-        what = f"Run on {run['finished']} on {runs.device_name(training.pick_device())}"
-    if run and run["error"]:
-        kind = "rests failed"
-        said.append(f"<strong>This chapter failed</strong> in {html.escape(run['error'])}")
-    if profile == "smoke":
-        kind = "rests toy"
-        said.append(
-            "<strong>Toy data: these numbers are not results.</strong> The page shows that the "
-            "code runs, on small embedded images. For the recorded results: <code>make book</code>."
-        )
-    elif number in experiments.chapters():
-        arms, seeds = experiments.arms(number, profile), experiments.get_profile(profile).seeds
-        if records := {r.id: r for r in tables.tidy(arms, seeds, Store())["record"]}.values():
-            days = sorted(record.recorded for record in records)
-            devices = ", ".join(sorted({record.device for record in records}))
-            what += f"; {len(records)} training runs on {devices}, {days[0]} to {days[-1]}"
-    said.append(f"{what}. Profile <code>{html.escape(profile)}</code>; course {version}.")
-    return f'<div class="{kind}" role="note"><p>{"</p><p>".join(said)}</p></div>\n'
-
-
-def _colophon(version: str, notebook: str = "") -> str:
-    """The foot of a page: the notebook behind it, licence, how to cite."""
-    link = f'<a href="notebooks/{notebook}" download>This chapter as a notebook</a>. '
-    return (
-        f'<div class="colophon"><p>{link if notebook else ""}Text and figures: CC BY 4.0; code: MIT.'
-        " Cite as: The kdutils authors, <em>Knowledge distillation: a course in notebooks</em>, "
-        f"{version}.</p></div>"
-    )
+def _page(template: str, **values) -> str:
+    """A template of `book/` with these values."""
+    text = (PARTS / f"{template}.j2").read_text(encoding="utf-8")
+    made = jinja2.Template(text, trim_blocks=True, lstrip_blocks=True, autoescape=True)
+    return made.render(values, version=_version())
 
 
 def pdf(out: Path | None = None) -> list[str]:
@@ -315,7 +300,8 @@ def pdf(out: Path | None = None) -> list[str]:
         for _ in range(2):
             page.evaluate(script, numbers)
             page.pdf(
-                path=out, format="A4", scale=0.85, outline=True, tagged=True, display_header_footer=True,
+                path=out, format="A4", scale=0.85, outline=True, tagged=True,
+                display_header_footer=True,
                 margin=dict.fromkeys(("top", "bottom", "left", "right"), "17mm"),
                 header_template="<span></span>",
                 footer_template='<div style="font-size: 8px; width: 100%; text-align: center">'

@@ -83,7 +83,7 @@ def headlines() -> list[dict[str, object]]:
     committed, rows = Store().published, []
     for number, chapter in experiments.chapters().items():
         lab = experiments.Lab(number, "laptop", store=Store(committed, committed))
-        for what, (first, second, metric) in getattr(chapter.module, "HEADLINES", {}).items():
+        for what, (first, second, metric) in getattr(chapter, "HEADLINES", {}).items():
             family = first not in lab.arms  # a setting that validation chooses
             arm = lab.best(first) if family else lab.arm(first)
             published = arm.published_if_selected if family else arm.metrics[metric]
