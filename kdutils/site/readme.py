@@ -101,17 +101,26 @@ def headlines() -> list[dict[str, object]]:
             row["published"] = f"{published:{sign}g} {unit}"
             ours = "not recorded" if mean is None else f"{mean:{sign}.{digits}f}"
             row["ours"] = ours + ("" if half is None else f" ± {half:.{digits}f}")
-            rows.append(row | {"verdict": _verdict(published, mean, half, bool(second))})
+            rows.append(
+                row | {"verdict": _verdict(published, mean, half, "gain" if second else unit)}
+            )
     return rows
 
 
-def _verdict(published: float, mean: float | None, half: float | None, gain: bool) -> str:
-    """What our interval says about a published value, which is one run without an interval."""
+def _verdict(published: float, mean: float | None, half: float | None, kind: str) -> str:
+    """What our interval says about a published value, which is one run without an interval.
+
+    kind: "gain", or the unit of what is counted or measured.
+    """
     if mean is None or half is None:
         return "not recorded" if mean is None else "too few seeds to judge"
-    inside = abs(mean - published) <= half
-    text = "agrees" if inside else f"ours is {'higher' if mean > published else 'lower'}"
-    return text + ("; ours is not told from zero" if gain and abs(mean) <= half else "")
+    if abs(mean - published) <= half:
+        said = "agrees"
+    elif kind == "errors":
+        said = "we count fewer" if mean < published else "we count more"
+    else:
+        said = "ours is lower" if mean < published else "ours is higher"
+    return said + ", and not told from zero" * (kind == "gain" and abs(mean) <= half)
 
 
 def headline_table() -> str:
