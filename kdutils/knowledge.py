@@ -15,32 +15,32 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from . import bayes10, data, views
+from . import data, views
 from .recipes import Recipe
 from .store import Store, reading, write
 from .training import base_split, predict, transfer_index
 
 
 @lru_cache(maxsize=8)
-def log_posterior(split: str, n: int | None = None) -> torch.Tensor:
-    """The perfect teacher's logits on a split of bayes10: log p(y given x), at least -50.
+def log_posterior(dataset: data.Dataset, split: str, n: int | None = None) -> torch.Tensor:
+    """A perfect teacher's logits on a split: log p(y given x), at least -50: float32 [N, classes].
 
-    split: "train", "val", "test" or "all"; n: only the first so many images. Returns float32
-    [N, 10]. Computed once a process: 5,000 images take a second or two.
+    split: "train", "val", "test" or "all"; n: only the first so many images. Computed once a
+    process: 5,000 images take a second or two.
     """
-    images = getattr(data.load("bayes10"), split).images[:n]
-    return bayes10.posterior(images).log().clamp(min=-50).float()
+    images = getattr(dataset, split).images[:n]
+    return dataset.posterior(images).log().clamp(min=-50).float()
 
 
 @dataclass
 class Knowledge:
     """The logits that a recipe's teachers give on each view of its images.
 
-    nets: the teachers' networks, needed unless all is stored (`complete`). Where there are several,
-    their logits are averaged (the geometric mean of their probabilities; Hinton et al. 2015,
-    section 5.1). With `n_views`, one file holds all views, and val and test images too; else each
-    view is new in its epoch and has a file of its own, whose number methods take as `view`. The
-    posterior of bayes10 needs neither networks nor files.
+    nets: the teachers' networks, needed unless all is stored (`complete`); the logits of several
+    are averaged (the geometric mean of their probabilities; Hinton et al. 2015, section 5.1). With
+    `n_views`, one file holds all views, and val and test images too; else each view is new in its
+    epoch and has a file of its own, whose number methods take as `view`. A data set's posterior
+    needs neither networks nor files. Raises ValueError where a recipe asks for one that is unknown.
     """
 
     recipe: Recipe
@@ -53,6 +53,12 @@ class Knowledge:
         self.split = base_split(self.recipe, self.dataset)
         self.index = transfer_index(self.recipe, self.dataset)
         self.exact = self.recipe.teacher == "posterior"
+        if self.exact and self.dataset.posterior is None:
+            raise ValueError(
+                f"{self.recipe.id}: teacher = 'posterior', but the posterior of "
+                f"{self.dataset.name} is not known. Take a recipe as the teacher, or a data set "
+                "that has a `posterior`."
+            )
 
     @property
     def complete(self) -> bool:
@@ -84,7 +90,7 @@ class Knowledge:
         """
         recipe = self.recipe
         if self.exact:
-            return log_posterior(recipe.train_on, recipe.n_train)
+            return log_posterior(self.dataset, recipe.train_on, recipe.n_train)
         view = 0 if recipe.views == "none" else recipe.view(epoch)
         if not recipe.n_views:
             return self._kept(view).view(0)
@@ -93,7 +99,7 @@ class Knowledge:
     def on_test(self) -> torch.Tensor:
         """What the teachers say about the test images: float32 [N, classes] on the CPU."""
         if self.exact:
-            return log_posterior("test")
+            return log_posterior(self.dataset, "test")
         if self.recipe.n_views:
             return self.file.tensors["test"].float()
         return self.answers(self.dataset.test.images).cpu()
@@ -104,10 +110,7 @@ class Knowledge:
         return self.answers(views.epoch_view(images, recipe.views, recipe.view_seed, view))
 
     def answers(self, images: torch.Tensor) -> torch.Tensor:
-        """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes].
-
-        Raises ValueError where their networks are not at hand.
-        """
+        """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes]."""
         teachers, images = self.recipe.teachers, images.to(self.device)
         if len(self.nets) != len(teachers):
             raise ValueError(
@@ -133,7 +136,7 @@ class Knowledge:
             "teachers": " ".join(teacher.id for teacher in recipe.teachers),
             "dataset": recipe.dataset,
             "split": recipe.train_on,
-            "images sha256": _images_sha256(recipe.dataset, recipe.train_on),
+            "images sha256": _images_sha256(self.dataset, recipe.train_on),
             "classes": str(len(self.dataset.classes)),
             "views": recipe.views,
             # still images are the same for students of all seeds
@@ -259,8 +262,8 @@ class File:
 
 
 @lru_cache(maxsize=4)
-def _images_sha256(dataset: str, split: str) -> str:
-    part = getattr(data.load(dataset), split)
+def _images_sha256(dataset: data.Dataset, split: str) -> str:
+    part = getattr(dataset, split)
     digest = hashlib.sha256(part.images.contiguous().numpy())
     digest.update(part.labels.numpy())
     return digest.hexdigest()

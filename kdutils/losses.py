@@ -5,7 +5,6 @@ names its loss; a reader's own enters by `register`.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
@@ -109,18 +108,9 @@ def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: Any) -> Tensor:
     return _with_labels(guessed, recipe.alpha, z, y)
 
 
-NAMES = {"kd": distil, "pseudo-labels": pseudo_labels}
-REGISTERED = Registry("loss", NAMES.get, [*NAMES], "losses.register(name, function)")
-
-
-def register(name: str, loss: Callable, replace: bool = False) -> Callable:
-    """Let recipes name a reader's own loss; returns it.
-
-    loss: called as loss(z, t, y, recipe) with the student's logits float32 [B, classes], the
-    teacher's (None without a teacher), labels int64 [B] (NO_LABEL where withheld) and the recipe;
-    it returns a scalar tensor. Raises ValueError as `Registry.register` does.
-    """
-    return REGISTERED.register(name, loss, replace)
-
-
-of = REGISTERED.get  # the loss that a recipe names, called as `register` says
+OWN = {"kd": distil, "pseudo-labels": pseudo_labels}
+REGISTERED = Registry("loss", OWN.get, OWN, "losses.register(name, function)")
+# Let recipes name a reader's own loss, and find the one that a recipe names. It is called as
+# loss(z, t, y, recipe) with the student's logits float32 [B, classes], the teacher's (None without
+# one), labels int64 [B] (NO_LABEL where withheld) and the recipe, and returns a scalar tensor.
+register, of = REGISTERED.register, REGISTERED.get

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import InitVar, dataclass, fields, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Literal, Union, get_args, get_origin
@@ -41,7 +41,7 @@ class Recipe:
     images. without_classes: classes left out. views: a kind from `views.KINDS`, drawn anew every
     epoch. view_stream: students of one seed share a stream; teachers have another, so that a
     teacher speaks about views it was not fitted to. teacher: a recipe, a tuple of them (fixed at
-    every seed; logits averaged), "posterior" (the exact p(y|x) of bayes10), or None for hard
+    every seed; logits averaged), "posterior" (the data set's exact p(y|x)), or None for hard
     labels. teacher_order: whose answers an image gets: its own ("matched"); another image's, the
     same in every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own
     class ("within-class"). temperature, alpha, soft_scale: as `losses.kd_loss` takes them. n_views:
@@ -81,12 +81,13 @@ class Recipe:
     watch_test: Literal[False, True] = False
     loss: str = "kd"
     registered: tuple[tuple[str, str, str], ...] = ()
+    check_names: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check_names: bool) -> None:
         for name, allowed in self._problems():
             raise ValueError(f"{name} = {getattr(self, name)!r} must be {allowed}.")
         views.get(self.views)
-        object.__setattr__(self, "registered", tuple(self._sources()))
+        object.__setattr__(self, "registered", tuple(self._sources(check_names)))
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Each field whose value cannot stand, and what it must be."""
@@ -101,8 +102,6 @@ class Recipe:
         exact = self.teacher == "posterior"
         if not (self.teacher is None or exact or self.teachers):
             yield "teacher", "None, a Recipe, a tuple of them, or 'posterior'"
-        if exact and self.dataset != "bayes10":
-            yield "teacher", "a recipe: only bayes10 has a known posterior"
         if exact and self.n_views:
             yield "n_views", "0 where the posterior teaches: it is not stored"
         if self.teacher is None and self.n_labels is not None:
@@ -112,7 +111,7 @@ class Recipe:
         if self.teacher is not None and self.label_smoothing:
             yield "label_smoothing", "0 where there is a teacher"
 
-    def _sources(self) -> Iterator[tuple[str, str, str]]:
+    def _sources(self, check_names: bool) -> Iterator[tuple[str, str, str]]:
         """What `registered` holds. A saved hash stands for a name that this process lacks."""
         saved = {(field, name): source for field, name, source in self.registered}
         for names, check in (
@@ -122,7 +121,7 @@ class Recipe:
         ):
             name = getattr(self, names.field)
             here, elsewhere = names.source(name), saved.get((names.field, name))
-            if here or not elsewhere:
+            if check_names and (here or not elsewhere):
                 check(name)
             if source := here or elsewhere:
                 yield names.field, name, source
@@ -164,14 +163,14 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Recipe":
-        """The recipe that `as_dict` wrote, also where a name is not registered in this process."""
+        """The recipe that `as_dict` wrote, also where this process has no such name."""
 
         def frozen(value: object) -> object:
             if isinstance(value, dict):
                 return cls.from_dict(value)
             return tuple(map(frozen, value)) if isinstance(value, list) else value
 
-        return cls(**{name: frozen(value) for name, value in saved.items()})
+        return cls(**{name: frozen(value) for name, value in saved.items()}, check_names=False)
 
     @property
     def label(self) -> str:
@@ -181,7 +180,7 @@ class Recipe:
         elif self.teacher == "posterior":
             learns = f"posterior-T{self.temperature:g}"
         else:
-            loss = "kd" if self.loss in losses.NAMES else self.loss
+            loss = "kd" if self.loss in losses.OWN else self.loss
             learns = f"{loss}-T{self.temperature:g}-a{self.alpha:g}"
         return f"{self.dataset}-{self.model}-{self.views}-{learns}-s{self.seed}"
 

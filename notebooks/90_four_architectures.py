@@ -87,7 +87,7 @@ print("cost holds: as PyTorch counts three layers.")
 # at all. They took 28 layers and made them $k$ times as *wide*, at $k^2$ times the weights.
 
 # %%
-from kdutils.models.residual import WideBlock
+from experiments.networks import WideBlock
 
 
 def norm_relu_conv(n_in, n_out, kernel):
@@ -119,7 +119,7 @@ print(f"wide block: {models.count_parameters(f):,} parameters; with f = 0 it is 
 # still far cheaper than a single 3 × 3 at full width. That makes depth affordable.
 
 # %%
-from kdutils.models.residual import PreActBottleneck
+from experiments.networks import PreActBottleneck
 
 x = torch.randn(2, 256, 8, 8, generator=torch.Generator().manual_seed(0))  # [B, 4 n, H, W]
 f = nn.Sequential(
@@ -179,7 +179,7 @@ print(f"depth holds. 18 bottlenecks a stage make {depth(net)} layers, not 110.")
 # channels keeps the long input affordable.
 
 # %%
-from kdutils.models.residual import DenseLayer
+from experiments.networks import DenseLayer
 
 k, n = 12, 24  # growth, channels at the start
 x = torch.randn(2, n, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -200,7 +200,7 @@ for _ in range(3):
 # same price the block can be wider. Normalisation and ReLU come *after* the convolution here.
 
 # %%
-from kdutils.models.residual import GroupedBottleneck
+from experiments.networks import GroupedBottleneck
 
 
 def conv_norm(n_in, n_out, kernel, groups=1):

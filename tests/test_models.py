@@ -191,7 +191,7 @@ def test_hidden_dropout_changes_the_answers_in_training_alone(name):
 )
 def test_an_unknown_network_is_refused_with_those_that_exist(name):
     with pytest.raises(
-        ValueError, match="The course has 'mlp-800-800'.*'wrn-28-10'.*models.register"
+        ValueError, match=r"The course has \['mlp-800-800'.*'wrn-28-10'.*models.register"
     ):
         models.build(name)
 
