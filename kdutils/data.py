@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST
@@ -23,7 +23,6 @@ from . import ROOT, views
 from .registry import Registry
 
 PATIENCE = 8  # seconds without an answer after which a download is given up
-Array = np.ndarray | Tensor | Sequence[int]
 
 
 class MissingData(RuntimeError):
@@ -40,8 +39,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Tensor) -> "Split":
-        """The images at these positions."""
+    def take(self, index: Tensor | slice) -> "Split":
         return Split(self.images[index], self.labels[index])
 
     def to(self, device: torch.device | str) -> "Split":
@@ -52,8 +50,8 @@ class Split:
 class Dataset:
     """Three splits; mean and std per channel belong to the pixels' range 0 to 1.
 
-    posterior: where it is known, gives p(class | image) [n, classes] for images as `Split` has
-    them. Raises ValueError, with what came and what is expected, where parts do not fit together.
+    posterior: where it is known, gives p(class | image) [N, classes] for a split's images. Raises
+    ValueError, with what came and what is expected, where the parts do not fit together.
     """
 
     name: str
@@ -115,8 +113,8 @@ def folder() -> Path:
 
 def normalise(images: Tensor, dataset: Dataset) -> Tensor:
     """uint8 [B, C, H, W] to float32 with the data set's mean 0 and deviation 1 per channel."""
-    mean = torch.tensor(dataset.mean, device=images.device).view(1, -1, 1, 1)
-    std = torch.tensor(dataset.std, device=images.device).view(1, -1, 1, 1)
+    both = torch.tensor([dataset.mean, dataset.std], device=images.device)
+    mean, std = both[:, None, :, None, None]  # [1, C, 1, 1] each
     return images.float().div_(255).sub_(mean).div_(std)  # float() has copied: in place is safe
 
 
@@ -126,7 +124,7 @@ _TEN = (0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)
 _HUNDRED = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 
 
-def _torchvision(kind: type, inner: str, files: str, mean: tuple, std: tuple) -> Dataset:
+def _torchvision(kind: type, inner: str, files: str, mean_std: tuple) -> Dataset:
     name, patience = kind.__name__.lower(), socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)  # torchvision itself would wait for ever
     try:  # it downloads what is not there, and compares checksums
@@ -141,10 +139,10 @@ def _torchvision(kind: type, inner: str, files: str, mean: tuple, std: tuple) ->
         socket.setdefaulttimeout(patience)
     classes = tuple(label.split(" - ")[0] for label in parts[0].classes)  # MNIST: "0 - zero"
     rest, test = (_as_split(part.data, part.targets) for part in parts)
-    return Dataset(name, classes, *_split(rest, 5_000), test, mean, std)
+    return Dataset(name, classes, *_split(rest, 5_000), test, *mean_std)
 
 
-def _as_split(images: Array, labels: Array) -> Split:
+def _as_split(images: ArrayLike, labels: ArrayLike) -> Split:
     """Images [N, H, W], [N, H, W, C] or [N, C, H, W]; H = W tells the last two apart."""
     x, y = torch.as_tensor(images), torch.as_tensor(labels)
     if x.ndim == 3:
@@ -170,11 +168,9 @@ def _digits() -> Dataset:
 
 
 OWN: dict[str, Callable[[], Dataset]] = {  # the course's chapters add theirs
-    "mnist": partial(_torchvision, MNIST, "MNIST/raw", "the four files *-ubyte", *_GREY),
-    "cifar10": partial(_torchvision, CIFAR10, "cifar-10-batches-py", "its six batch files", *_TEN),
-    "cifar100": partial(
-        _torchvision, CIFAR100, "cifar-100-python", "train, test and meta", *_HUNDRED
-    ),
+    "mnist": partial(_torchvision, MNIST, "MNIST/raw", "the four files *-ubyte", _GREY),
+    "cifar10": partial(_torchvision, CIFAR10, "cifar-10-batches-py", "its six batch files", _TEN),
+    "cifar100": partial(_torchvision, CIFAR100, "cifar-100-python", "train, test, meta", _HUNDRED),
     "digits": _digits,
 }
 REGISTERED = Registry("dataset", OWN.get, OWN, "data.register(name, load)")
@@ -185,10 +181,10 @@ register = REGISTERED.register
 
 def from_arrays(
     name: str,
-    images: Array,
-    labels: Array,
-    test_images: Array,
-    test_labels: Array,
+    images: ArrayLike,
+    labels: ArrayLike,
+    test_images: ArrayLike,
+    test_labels: ArrayLike,
     classes: Sequence[str] | None = None,
     n_val: int | None = None,
 ) -> Dataset:
@@ -196,8 +192,7 @@ def from_arrays(
 
     images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W]. labels, test_labels: whole
     numbers from 0, [N]. classes: their names, else the numbers. n_val: how many images are held out
-    for validation (a tenth), always the same ones. Mean and deviation are those of the training
-    images. Raises ValueError as `Dataset` does.
+    for validation (a tenth), always the same ones. Raises ValueError as `Dataset` does.
     """
     rest, test = _as_split(images, labels), _as_split(test_images, test_labels)
     _check(f"{name}, train", rest)
@@ -217,8 +212,7 @@ def load(name: str) -> Dataset:
     """The data set of that name, downloaded if it has to be.
 
     MNIST is split 55,000 / 5,000 / 10,000, CIFAR 45,000 / 5,000 / 10,000, digits 1,100 / 197 / 500.
-    Raises ValueError for an unknown name; MissingData where there is neither file nor network. No
-    other data set ever takes its place.
+    Raises ValueError for an unknown name; MissingData where there is neither file nor network.
     """
     return _loaded(name, REGISTERED.get(name))
 
@@ -227,8 +221,6 @@ def load(name: str) -> Dataset:
 def _loaded(name: str, load: Callable[[], Dataset]) -> Dataset:
     dataset = load()
     if not isinstance(dataset, Dataset):
-        raise ValueError(
-            f"dataset = {name!r}: its function returned a {type(dataset).__name__}, not a "
-            "data.Dataset, which data.from_arrays makes."
-        )
+        came = f"dataset = {name!r}: its function returned a {type(dataset).__name__}"
+        raise ValueError(f"{came}, not a data.Dataset, which data.from_arrays makes.")
     return replace(dataset, name=name)

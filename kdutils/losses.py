@@ -38,8 +38,7 @@ def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
 def soft_cross_entropy(student_logits: Tensor, probabilities: Tensor) -> Tensor:
     """Cross-entropy against soft targets: the batch mean of -sum_i p_i log q_i, in nats.
 
-    student_logits, probabilities (no gradient flows into these): [batch, classes]. Raises
-    ValueError where they differ in shape.
+    Both [batch, classes], else a ValueError; no gradient flows into the probabilities.
     """
     _check_shapes(student_logits, probabilities)
     return -(probabilities.detach() * F.log_softmax(student_logits, dim=1)).sum(dim=1).mean()
@@ -55,10 +54,10 @@ def kd_loss(
 ) -> Tensor:
     """The distillation loss: alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(labels).
 
-    student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], NO_LABEL where an image
-    has none, or None where alpha = 1 needs none; KL: summed over classes, averaged over the batch,
-    in nats. soft_scale multiplies the soft term: 1 is right; 0.1 is what averaging over batch *and*
-    ten classes does to it. No gradient flows into the teacher. Raises ValueError for T <= 0, alpha
+    student_logits, teacher_logits (no gradient flows into these): [batch, classes]; labels: int64
+    [batch], NO_LABEL where an image has none, or None where alpha = 1 needs none; KL: summed over
+    classes, averaged over the batch, in nats. soft_scale multiplies the soft term: 1 is right; 0.1
+    is what averaging over batch *and* ten classes does to it. Raises ValueError for T <= 0, alpha
     outside [0, 1], shapes that differ, or labels missing where alpha < 1. Source: Hinton, Vinyals,
     Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
     """
@@ -68,12 +67,9 @@ def kd_loss(
         raise ValueError(f"alpha = {alpha!r} must lie in [0, 1]: 0 is labels alone, 1 no labels.")
     if labels is None and alpha < 1:
         raise ValueError(f"alpha = {alpha} needs labels, but labels is None: pass them.")
-    soft = F.kl_div(
-        F.log_softmax(student_logits / temperature, dim=1),
-        F.log_softmax(teacher_logits.detach() / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
+    q = F.log_softmax(student_logits / temperature, dim=1)
+    p = F.log_softmax(teacher_logits.detach() / temperature, dim=1)
+    soft = F.kl_div(q, p, reduction="batchmean", log_target=True)
     return _with_labels(alpha * soft_scale * temperature**2 * soft, alpha, student_logits, labels)
 
 

@@ -61,13 +61,14 @@ def cost(n, m, k, size, groups=1):
 
 # %% tags=["check"]
 import torch
+from experiments.networks import count_macs
 from torch import nn
 
 from kdutils import models
 
 for n, m, k, size, groups in ((16, 32, 3, 8, 1), (64, 64, 3, 16, 8), (64, 16, 1, 32, 1)):
     layer = nn.Conv2d(n, m, k, padding=k // 2, groups=groups, bias=False)
-    counted = layer.weight.numel(), models.count_macs(layer, (n, size, size))
+    counted = layer.weight.numel(), count_macs(layer, (n, size, size))
     assert cost(n, m, k, size, groups) == counted, f"{layer}: PyTorch counts {counted}"
 print("cost holds: as PyTorch counts three layers.")
 
@@ -234,7 +235,7 @@ nets = {name: on_paper(name) for name in [*published, *small]}
 costs = pd.DataFrame({
     "layers": {name: depth(net) for name, net in nets.items()},
     "parameters": {name: models.count_parameters(net) for name, net in nets.items()},
-    "million multiplications": {name: models.count_macs(net) / 1e6 for name, net in nets.items()},
+    "million multiplications": {name: count_macs(net) / 1e6 for name, net in nets.items()},
 })  # fmt: skip
 assert costs["parameters"][list(published)].to_dict() == published
 costs["multiplications a parameter"] = 1e6 * costs.iloc[:, 2] / costs.iloc[:, 1]

@@ -4,15 +4,12 @@ In: a name, the image shape, the number of classes, dropout. Out: a `torch.nn.Mo
 normalised float images [B, C, H, W] to logits [B, classes].
 """
 
-import copy
 import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..registry import Registry
 from . import networks
@@ -59,8 +56,8 @@ REGISTERED = Registry("model", _find, FAMILIES.values(), "models.register(name, 
 def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -> Callable:
     """Let recipes name a reader's own network; returns it.
 
-    make: a class or function, called with those of in_shape, classes and dropout (as `build` has
-    them) that it names. Raises ValueError as `Registry.register` does, or where it needs more.
+    make: a class or function, called with those of `build`'s in_shape, classes and dropout that it
+    names. Raises ValueError as `Registry.register` does, or where it needs more.
     """
     try:
         inspect.signature(make).bind(**dict.fromkeys(_asks(make)))
@@ -132,15 +129,3 @@ def _crashes(module: nn.Module) -> bool:
 def count_parameters(net: nn.Module) -> int:
     """How many numbers training sets (running statistics are not counted)."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
-
-
-def count_macs(net: nn.Module, in_shape: tuple[int, int, int] = (3, 32, 32)) -> int:
-    """Multiply-accumulate operations of convolutions and matrix products for one image.
-
-    Nothing is computed: a copy of `net`, in evaluation mode, runs on the meta device, which knows
-    shapes alone.
-    """
-    twin = copy.deepcopy(net).to("meta").eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(torch.empty(1, *in_shape, device="meta"))
-    return counter.get_total_flops() // 2  # it counts a multiplication and an addition as two

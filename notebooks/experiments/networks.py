@@ -1,14 +1,16 @@
 """The deep networks of the course: FastNet, WideResNet, PreActResNet, DenseNet-BC and ResNeXt.
 
 In: the numbers in a name, the image shape (C, H, W), the number of classes. Out: a network. Each
-joins the families that recipes may name.
+joins the families that recipes may name. `count_macs` says what an answer costs.
 """
 
+import copy
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from kdutils.models import FAMILIES, Family
 from kdutils.models.networks import (
@@ -233,3 +235,15 @@ FAMILIES |= {
     "densenet": Family(densenet, "-N-N", DENSENET, BY_SIX),
     "resnext": Family(resnext, "-N-NxN(-wN)?", RESNEXT, BY_NINE),
 }
+
+
+def count_macs(net: nn.Module, in_shape: Shape = (3, 32, 32)) -> int:
+    """Multiply-accumulate operations for one image in evaluation mode.
+
+    Convolutions and matrix products count (biases, norms and activations do not). Nothing is
+    computed: a copy of `net` runs on the meta device, which knows shapes alone.
+    """
+    twin = copy.deepcopy(net).to("meta").eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        twin(torch.empty(1, *in_shape, device="meta"))
+    return counter.get_total_flops() // 2  # it counts a multiplication and an addition as two
