@@ -1,30 +1,28 @@
-"""The data sets of the course as uint8 tensors, with one fixed validation split.
+"""Data sets as uint8 tensors, with one fixed validation split.
 
 In: a name. Out: a `Dataset`. MNIST, CIFAR-10 and CIFAR-100 come through torchvision's own classes
-from `data/` (or the folder in KDUTILS_DATA) and are downloaded when absent; the digits of
-scikit-learn and bayes10 need neither file nor network. A reader's own enters by `register`.
+from `data/` (or the folder in KDUTILS_DATA) and are downloaded when absent; scikit-learn's digits
+need neither file nor network. A reader's own enters by `register`.
 """
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST
 
-from . import ROOT, bayes10, views
+from . import ROOT, views
 from .registry import Registry
 
 PATIENCE = 8  # seconds without an answer after which a download is given up
-BAYES10_IMAGES = {"train": 10_000, "val": 2_000, "test": 5_000}
-Array = np.ndarray | Tensor | Sequence[int]
 
 
 class MissingData(RuntimeError):
@@ -41,19 +39,19 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, index: Tensor) -> "Split":
-        """The images at these positions."""
+    def take(self, index: Tensor | slice) -> "Split":
         return Split(self.images[index], self.labels[index])
 
     def to(self, device: torch.device | str) -> "Split":
         return Split(self.images.to(device), self.labels.to(device))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Three splits; mean and std per channel belong to the pixels' range 0 to 1.
 
-    Raises ValueError, naming what came and what is expected, where the parts do not fit together.
+    posterior: where it is known, gives p(class | image) [N, classes] for a split's images. Raises
+    ValueError, with what came and what is expected, where the parts do not fit together.
     """
 
     name: str
@@ -63,6 +61,7 @@ class Dataset:
     test: Split
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    posterior: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         last = len(self.classes) - 1
@@ -114,22 +113,18 @@ def folder() -> Path:
 
 def normalise(images: Tensor, dataset: Dataset) -> Tensor:
     """uint8 [B, C, H, W] to float32 with the data set's mean 0 and deviation 1 per channel."""
-    mean = torch.tensor(dataset.mean, device=images.device).view(1, -1, 1, 1)
-    std = torch.tensor(dataset.std, device=images.device).view(1, -1, 1, 1)
+    both = torch.tensor([dataset.mean, dataset.std], device=images.device)
+    mean, std = both[:, None, :, None, None]  # [1, C, 1, 1] each
     return images.float().div_(255).sub_(mean).div_(std)  # float() has copied: in place is safe
 
 
 # mean and deviation of the pixels, written down so that no run depends on the order of a sum
-_MEAN_AND_STD = {
-    "mnist": ((0.1307,), (0.3081,)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "digits": ((0.1307,), (0.3081,)),  # MNIST's, whose place it takes
-    "bayes10": ((0.515, 0.476, 0.490), (0.152, 0.144, 0.158)),
-}
+_GREY = (0.1307,), (0.3081,)  # MNIST's, and those of `digits`, which take its place
+_TEN = (0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)
+_HUNDRED = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 
 
-def _load_torchvision(kind: type, inner: str, files: str) -> Dataset:
+def _torchvision(kind: type, inner: str, files: str, mean_std: tuple) -> Dataset:
     name, patience = kind.__name__.lower(), socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)  # torchvision itself would wait for ever
     try:  # it downloads what is not there, and compares checksums
@@ -144,10 +139,10 @@ def _load_torchvision(kind: type, inner: str, files: str) -> Dataset:
         socket.setdefaulttimeout(patience)
     classes = tuple(label.split(" - ")[0] for label in parts[0].classes)  # MNIST: "0 - zero"
     rest, test = (_as_split(part.data, part.targets) for part in parts)
-    return Dataset(name, classes, *_split(rest, 5_000), test, *_MEAN_AND_STD[name])
+    return Dataset(name, classes, *_split(rest, 5_000), test, *mean_std)
 
 
-def _as_split(images: Array, labels: Array) -> Split:
+def _as_split(images: ArrayLike, labels: ArrayLike) -> Split:
     """Images [N, H, W], [N, H, W, C] or [N, C, H, W]; H = W tells the last two apart."""
     x, y = torch.as_tensor(images), torch.as_tensor(labels)
     if x.ndim == 3:
@@ -163,38 +158,33 @@ def _split(split: Split, n_val: int) -> tuple[Split, Split]:
     return split.take(order[n_val:].sort().values), split.take(order[:n_val].sort().values)
 
 
-def _load_digits() -> Dataset:
+def _digits() -> Dataset:
     digits = load_digits()
     small = torch.tensor(digits.images, dtype=torch.float32)[:, None]  # [1797, 1, 8, 8], 0 to 16
     large = F.interpolate(small * 255 / 16, size=24, mode="bilinear", align_corners=False)
     images = F.pad(large.round().to(torch.uint8), [2, 2, 2, 2])  # 28 x 28, as MNIST has it
     rest, test = _split(Split(images, torch.tensor(digits.target)), 500)
-    parts = *_split(rest, 197), test
-    return Dataset("digits", tuple("0123456789"), *parts, *_MEAN_AND_STD["digits"])
+    return Dataset("digits", tuple("0123456789"), *_split(rest, 197), test, *_GREY)
 
 
-def _load_bayes10(images: Iterable[int]) -> Dataset:
-    parts = [Split(*bayes10.sample(n, seed)) for seed, n in enumerate(images, start=1)]
-    return Dataset("bayes10", tuple(bayes10.CLASSES), *parts, *_MEAN_AND_STD["bayes10"])
-
-
-_LOADERS = {
-    "mnist": partial(_load_torchvision, MNIST, "MNIST/raw", "the four files *-ubyte"),
-    "cifar10": partial(_load_torchvision, CIFAR10, "cifar-10-batches-py", "its six batch files"),
-    "cifar100": partial(_load_torchvision, CIFAR100, "cifar-100-python", "train, test and meta"),
-    "digits": _load_digits,
-    "bayes10": partial(_load_bayes10, BAYES10_IMAGES.values()),
-    "bayes10-toy": partial(_load_bayes10, (1_000, 300, 1_000)),  # quick to judge on, for `smoke`
+OWN: dict[str, Callable[[], Dataset]] = {  # the course's chapters add theirs
+    "mnist": partial(_torchvision, MNIST, "MNIST/raw", "the four files *-ubyte", _GREY),
+    "cifar10": partial(_torchvision, CIFAR10, "cifar-10-batches-py", "its six batch files", _TEN),
+    "cifar100": partial(_torchvision, CIFAR100, "cifar-100-python", "train, test, meta", _HUNDRED),
+    "digits": _digits,
 }
-REGISTERED = Registry("dataset", _LOADERS.get, [*_LOADERS], "data.register(name, load)")
+REGISTERED = Registry("dataset", OWN.get, OWN, "data.register(name, load)")
+# Let recipes name a reader's own data set. It is called without arguments when the data set is
+# needed and returns a `Dataset`; its source goes into a recipe's id, the images it reads do not.
+register = REGISTERED.register
 
 
 def from_arrays(
     name: str,
-    images: Array,
-    labels: Array,
-    test_images: Array,
-    test_labels: Array,
+    images: ArrayLike,
+    labels: ArrayLike,
+    test_images: ArrayLike,
+    test_labels: ArrayLike,
     classes: Sequence[str] | None = None,
     n_val: int | None = None,
 ) -> Dataset:
@@ -202,8 +192,7 @@ def from_arrays(
 
     images, test_images: uint8 [N, H, W], [N, H, W, C] or [N, C, H, W]. labels, test_labels: whole
     numbers from 0, [N]. classes: their names, else the numbers. n_val: how many images are held out
-    for validation (a tenth), always the same ones. Mean and deviation are those of the training
-    images. Raises ValueError as `Dataset` does.
+    for validation (a tenth), always the same ones. Raises ValueError as `Dataset` does.
     """
     rest, test = _as_split(images, labels), _as_split(test_images, test_labels)
     _check(f"{name}, train", rest)
@@ -219,21 +208,11 @@ def from_arrays(
     return Dataset(name, tuple(map(str, classes)), train, val, test, tuple(mean), tuple(std))
 
 
-def register(name: str, load: Callable[[], Dataset], replace: bool = False) -> Callable:
-    """Let recipes name a reader's own data set; returns `load`.
-
-    load: called without arguments when the data set is needed, returns a `Dataset`. Its source goes
-    into a recipe's id; the images that it reads do not. Raises ValueError as `Registry.register`.
-    """
-    return REGISTERED.register(name, load, replace)
-
-
 def load(name: str) -> Dataset:
     """The data set of that name, downloaded if it has to be.
 
     MNIST is split 55,000 / 5,000 / 10,000, CIFAR 45,000 / 5,000 / 10,000, digits 1,100 / 197 / 500.
-    Raises ValueError for an unknown name; MissingData where there is neither file nor network. No
-    other data set ever takes its place.
+    Raises ValueError for an unknown name; MissingData where there is neither file nor network.
     """
     return _loaded(name, REGISTERED.get(name))
 
@@ -242,8 +221,6 @@ def load(name: str) -> Dataset:
 def _loaded(name: str, load: Callable[[], Dataset]) -> Dataset:
     dataset = load()
     if not isinstance(dataset, Dataset):
-        raise ValueError(
-            f"dataset = {name!r}: its function returned a {type(dataset).__name__}, not a "
-            "data.Dataset, which data.from_arrays makes."
-        )
+        came = f"dataset = {name!r}: its function returned a {type(dataset).__name__}"
+        raise ValueError(f"{came}, not a data.Dataset, which data.from_arrays makes.")
     return replace(dataset, name=name)

@@ -15,36 +15,37 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from . import bayes10, data, views
+from . import views
+from .data import Dataset
 from .recipes import Recipe
 from .store import Store, reading, write
 from .training import base_split, predict, transfer_index
 
 
 @lru_cache(maxsize=8)
-def log_posterior(split: str, n: int | None = None) -> torch.Tensor:
-    """The perfect teacher's logits on a split of bayes10: log p(y given x), at least -50.
+def log_posterior(dataset: Dataset, split: str, n: int | None = None) -> torch.Tensor:
+    """A perfect teacher's logits on a split: log p(y given x), at least -50: float32 [N, classes].
 
-    split: "train", "val", "test" or "all"; n: only the first so many images. Returns float32
-    [N, 10]. Computed once a process: 5,000 images take a second or two.
+    split: "train", "val", "test" or "all"; n: only the first so many images. Computed once a
+    process: 5,000 images take a second or two.
     """
-    images = getattr(data.load("bayes10"), split).images[:n]
-    return bayes10.posterior(images).log().clamp(min=-50).float()
+    images = getattr(dataset, split).images[:n]
+    return dataset.posterior(images).log().clamp(min=-50).float()
 
 
 @dataclass
 class Knowledge:
     """The logits that a recipe's teachers give on each view of its images.
 
-    nets: the teachers' networks, needed unless all is stored (`complete`). Where there are several,
-    their logits are averaged (the geometric mean of their probabilities; Hinton et al. 2015,
-    section 5.1). With `n_views`, one file holds all views, and val and test images too; else each
-    view is new in its epoch and has a file of its own, whose number methods take as `view`. The
-    posterior of bayes10 needs neither networks nor files.
+    nets: the teachers' networks, needed unless all is stored (`complete`); the logits of several
+    are averaged (the geometric mean of their probabilities; Hinton et al. 2015, section 5.1). With
+    `n_views`, one file holds all views, and val and test images too; else each view is new in its
+    epoch and has a file of its own, whose number methods take as `view`. A data set's posterior
+    needs neither networks nor files. Raises ValueError where a recipe asks for one that is unknown.
     """
 
     recipe: Recipe
-    dataset: data.Dataset
+    dataset: Dataset
     store: Store
     nets: Sequence[nn.Module] = ()
     device: torch.device | str = "cpu"
@@ -53,6 +54,11 @@ class Knowledge:
         self.split = base_split(self.recipe, self.dataset)
         self.index = transfer_index(self.recipe, self.dataset)
         self.exact = self.recipe.teacher == "posterior"
+        if self.exact and self.dataset.posterior is None:
+            raise ValueError(
+                f"{self.recipe.id}: teacher = 'posterior', but the posterior of {self.dataset.name}"
+                " is not known. Take a recipe as the teacher, or a data set with a `posterior`."
+            )
 
     @property
     def complete(self) -> bool:
@@ -84,16 +90,16 @@ class Knowledge:
         """
         recipe = self.recipe
         if self.exact:
-            return log_posterior(recipe.train_on, recipe.n_train)
+            return log_posterior(self.dataset, recipe.train_on, recipe.n_train)
         view = 0 if recipe.views == "none" else recipe.view(epoch)
-        if not recipe.n_views:
-            return self._kept(view).view(0)
-        return self.file.view(view)[: len(self.split)]
+        if recipe.n_views:
+            return self.file.view(view)[: len(self.split)]
+        return self._kept(view).view(0)
 
     def on_test(self) -> torch.Tensor:
         """What the teachers say about the test images: float32 [N, classes] on the CPU."""
         if self.exact:
-            return log_posterior("test")
+            return log_posterior(self.dataset, "test")
         if self.recipe.n_views:
             return self.file.tensors["test"].float()
         return self.answers(self.dataset.test.images).cpu()
@@ -101,13 +107,10 @@ class Knowledge:
     def live(self, view: int) -> torch.Tensor:
         """What the teachers say now about a view: float32 [N, classes]."""
         images, recipe = self.split.images.to(self.device), self.recipe
-        return self.answers(views.epoch_view(images, recipe.views, recipe.view_seed, view))
+        return self.answers(views.apply(images, recipe.views, recipe.view_seed, view))
 
     def answers(self, images: torch.Tensor) -> torch.Tensor:
-        """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes].
-
-        Raises ValueError where their networks are not at hand.
-        """
+        """What the teachers say about any images, uint8 [N, C, H, W]: float32 [N, classes]."""
         teachers, images = self.recipe.teachers, images.to(self.device)
         if len(self.nets) != len(teachers):
             raise ValueError(
@@ -127,13 +130,13 @@ class Knowledge:
 
     @cached_property
     def about(self) -> dict[str, str]:
-        """What its files must speak of: teachers, data, split, classes, views."""
+        """What its files must speak of."""
         recipe = self.recipe
         return {
             "teachers": " ".join(teacher.id for teacher in recipe.teachers),
             "dataset": recipe.dataset,
             "split": recipe.train_on,
-            "images sha256": _images_sha256(recipe.dataset, recipe.train_on),
+            "images sha256": _images_sha256(self.dataset, recipe.train_on),
             "classes": str(len(self.dataset.classes)),
             "views": recipe.views,
             # still images are the same for students of all seeds
@@ -152,11 +155,11 @@ class Knowledge:
         return f"{self._stem}{images}-v{views}-{bits}bit.safetensors"
 
     def path(self, view: int | None = None) -> Path:
-        """Where this machine keeps what was asked: one view, or (None) all."""
-        folder = self.store.local / "knowledge"
-        if view is None:
-            return folder / self.name(self.recipe.n_views)
-        return folder / "views" / self.name(f"{view:04}")
+        """Where this machine keeps a view, or (None) all."""
+        name = (
+            self.name(self.recipe.n_views) if view is None else f"views/{self.name(f'{view:04}')}"
+        )
+        return self.store.local / "knowledge" / name
 
     def _kept(self, view: int | None = None) -> "File":
         """A view, or (None) all: read where they are stored, else asked for now and kept."""
@@ -188,11 +191,7 @@ class Knowledge:
         return None
 
     def _read(self, path: Path, view: int | None = None) -> "File":
-        """The knowledge in a file.
-
-        Raises Damaged, with both sides, where the file does not speak of this recipe's teachers,
-        data, split, classes and views, or its content is not what was written.
-        """
+        """A file; Damaged, with both sides, where it is not what was written or `about` us."""
         with reading(path) as content:
             size = int.from_bytes(content[:8], "little")
             about = json.loads(content[8 : 8 + size])["__metadata__"]
@@ -249,18 +248,17 @@ class File:
     def about(self, view: int | None) -> dict[str, str]:
         """What it says of its own content: bits, a checksum, and how many views or the only one."""
         digest = hashlib.sha256()
-        for key in sorted(self.tensors):
-            values = self.tensors[key].contiguous()
+        for key, values in sorted(self.tensors.items()):
             digest.update(f"{key} {values.dtype} {list(values.shape)}".encode())
-            digest.update(values.view(torch.uint8).numpy())
+            digest.update(values.contiguous().view(torch.uint8).numpy())
         n_views = len(self.tensors["train"])
         which = {"n_views": str(n_views)} if view is None else {"view": str(view)}
         return which | {"bits": str(self.bits), "sha256": digest.hexdigest()}
 
 
 @lru_cache(maxsize=4)
-def _images_sha256(dataset: str, split: str) -> str:
-    part = getattr(data.load(dataset), split)
+def _images_sha256(dataset: Dataset, split: str) -> str:
+    part = getattr(dataset, split)
     digest = hashlib.sha256(part.images.contiguous().numpy())
     digest.update(part.labels.numpy())
     return digest.hexdigest()

@@ -5,7 +5,6 @@ names its loss; a reader's own enters by `register`.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
@@ -39,8 +38,7 @@ def soft_targets(logits: Tensor, temperature: float = 1.0) -> Tensor:
 def soft_cross_entropy(student_logits: Tensor, probabilities: Tensor) -> Tensor:
     """Cross-entropy against soft targets: the batch mean of -sum_i p_i log q_i, in nats.
 
-    student_logits, probabilities (no gradient flows into these): [batch, classes]. Raises
-    ValueError where they differ in shape.
+    Both [batch, classes], else a ValueError; no gradient flows into the probabilities.
     """
     _check_shapes(student_logits, probabilities)
     return -(probabilities.detach() * F.log_softmax(student_logits, dim=1)).sum(dim=1).mean()
@@ -56,10 +54,10 @@ def kd_loss(
 ) -> Tensor:
     """The distillation loss: alpha T^2 KL(teacher_T || student_T) + (1 - alpha) CE(labels).
 
-    student_logits, teacher_logits: [batch, classes]; labels: int64 [batch], NO_LABEL where an image
-    has none, or None where alpha = 1 needs none; KL: summed over classes, averaged over the batch,
-    in nats. soft_scale multiplies the soft term: 1 is right; 0.1 is what averaging over batch *and*
-    ten classes does to it. No gradient flows into the teacher. Raises ValueError for T <= 0, alpha
+    student_logits, teacher_logits (no gradient flows into these): [batch, classes]; labels: int64
+    [batch], NO_LABEL where an image has none, or None where alpha = 1 needs none; KL: summed over
+    classes, averaged over the batch, in nats. soft_scale multiplies the soft term: 1 is right; 0.1
+    is what averaging over batch *and* ten classes does to it. Raises ValueError for T <= 0, alpha
     outside [0, 1], shapes that differ, or labels missing where alpha < 1. Source: Hinton, Vinyals,
     Dean 2015, section 2; T^2 keeps the soft gradient's size as T changes.
     """
@@ -69,12 +67,9 @@ def kd_loss(
         raise ValueError(f"alpha = {alpha!r} must lie in [0, 1]: 0 is labels alone, 1 no labels.")
     if labels is None and alpha < 1:
         raise ValueError(f"alpha = {alpha} needs labels, but labels is None: pass them.")
-    soft = F.kl_div(
-        F.log_softmax(student_logits / temperature, dim=1),
-        F.log_softmax(teacher_logits.detach() / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
+    q = F.log_softmax(student_logits / temperature, dim=1)
+    p = F.log_softmax(teacher_logits.detach() / temperature, dim=1)
+    soft = F.kl_div(q, p, reduction="batchmean", log_target=True)
     return _with_labels(alpha * soft_scale * temperature**2 * soft, alpha, student_logits, labels)
 
 
@@ -109,18 +104,9 @@ def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: Any) -> Tensor:
     return _with_labels(guessed, recipe.alpha, z, y)
 
 
-NAMES = {"kd": distil, "pseudo-labels": pseudo_labels}
-REGISTERED = Registry("loss", NAMES.get, [*NAMES], "losses.register(name, function)")
-
-
-def register(name: str, loss: Callable, replace: bool = False) -> Callable:
-    """Let recipes name a reader's own loss; returns it.
-
-    loss: called as loss(z, t, y, recipe) with the student's logits float32 [B, classes], the
-    teacher's (None without a teacher), labels int64 [B] (NO_LABEL where withheld) and the recipe;
-    it returns a scalar tensor. Raises ValueError as `Registry.register` does.
-    """
-    return REGISTERED.register(name, loss, replace)
-
-
-of = REGISTERED.get  # the loss that a recipe names, called as `register` says
+OWN = {"kd": distil, "pseudo-labels": pseudo_labels}
+REGISTERED = Registry("loss", OWN.get, OWN, "losses.register(name, function)")
+# Let recipes name a reader's own loss, and find the one that a recipe names. It is called as
+# loss(z, t, y, recipe) with the student's logits float32 [B, classes], the teacher's (None without
+# one), labels int64 [B] (NO_LABEL where withheld) and the recipe, and returns a scalar tensor.
+register, of = REGISTERED.register, REGISTERED.get

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import InitVar, dataclass, fields, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Literal, Union, get_args, get_origin
@@ -34,22 +34,22 @@ _RANGES = (  # fields, their type, a test of the value, and the test in words
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training run.
+    """One training run. Raises ValueError, naming the field, its value and what is allowed.
 
-    dataset, loss: names for `data.load` and `losses.of`. model, dropout: as `models.build` takes
-    them. train_on: "all" trains on the validation images too. n_train: only the first so many
-    images. without_classes: classes left out. views: a kind from `views.KINDS`, drawn anew every
-    epoch. view_stream: students of one seed share a stream; teachers have another, so that a
-    teacher speaks about views it was not fitted to. teacher: a recipe, a tuple of them (fixed at
-    every seed; logits averaged), "posterior" (the exact p(y|x) of bayes10), or None for hard
-    labels. teacher_order: whose answers an image gets: its own ("matched"); another image's, the
-    same in every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own
-    class ("within-class"). temperature, alpha, soft_scale: as `losses.kd_loss` takes them. n_views:
-    0 for a new view every epoch; V for V views in turn, the same at every seed, so that what a
-    teacher says about them is stored once, in `bits` bits. n_labels: only the first so many images
-    have a label. watch_test: look at the test images after every epoch, which an honest run never
-    does. registered: (field, name, hash of the source) of each name that a reader registered, found
-    by itself. Raises ValueError, naming the field, its value and what is allowed.
+    dataset, model, dropout, loss: as `data.load`, `models.build` and `losses.of` take them.
+    train_on: "all" trains on the validation images too. n_train: only the first so many images.
+    without_classes: classes left out. views: a kind from `views.KINDS`, drawn anew every epoch.
+    view_stream: students of one seed share a stream; teachers have another, so that a teacher
+    speaks about views it was not fitted to. teacher: a recipe, a tuple of them (fixed at every
+    seed; logits averaged), "posterior" (the data set's exact p(y|x)), or None for hard labels.
+    teacher_order: whose answers an image gets: its own ("matched"); another image's, the same in
+    every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own class
+    ("within-class"). temperature, alpha, soft_scale: as in `losses.kd_loss`. n_views: 0 for a new
+    view every epoch; V for V views in turn, the same at every seed, so that what a teacher says
+    about them is stored once, in `bits` bits. n_labels: only the first so many images have a label.
+    watch_test: look at the test images after every epoch, which an honest run never does.
+    registered: (field, name, hash of the source) of each name of a reader's own, found by itself.
+    check_names: whether the names must be known here; a record vouches for its own.
     """
 
     dataset: str
@@ -81,51 +81,51 @@ class Recipe:
     watch_test: Literal[False, True] = False
     loss: str = "kd"
     registered: tuple[tuple[str, str, str], ...] = ()
+    check_names: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check_names: bool) -> None:
         for name, allowed in self._problems():
             raise ValueError(f"{name} = {getattr(self, name)!r} must be {allowed}.")
-        views.get(self.views)
-        object.__setattr__(self, "registered", tuple(self._sources()))
+        object.__setattr__(self, "registered", tuple(self._sources(check_names)))
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Each field whose value cannot stand, and what it must be."""
         for f in fields(self):
             if get_origin(f.type) is Literal and getattr(self, f.name) not in get_args(f.type):
                 yield f.name, f"one of {list(get_args(f.type))}"
+        if self.views not in views.KINDS:
+            yield "views", f"one of {list(views.KINDS)}"
         for names, kind, holds, words in _RANGES:
             for name in names.split():
                 value = getattr(self, name)
                 if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
                     yield name, words
         exact = self.teacher == "posterior"
-        if not (self.teacher is None or exact or self.teachers):
+        if self.needs_teacher and not (exact or self.teachers):
             yield "teacher", "None, a Recipe, a tuple of them, or 'posterior'"
-        if exact and self.dataset != "bayes10":
-            yield "teacher", "a recipe: only bayes10 has a known posterior"
         if exact and self.n_views:
             yield "n_views", "0 where the posterior teaches: it is not stored"
-        if self.teacher is None and self.n_labels is not None:
-            yield "n_labels", "None where there is no teacher: use n_train"
-        if self.teacher is None and self.loss == "pseudo-labels":
-            yield "loss", "another one where there is no teacher to guess the labels"
-        if self.teacher is not None and self.label_smoothing:
+        if self.needs_teacher and self.label_smoothing:
             yield "label_smoothing", "0 where there is a teacher"
+        if not self.needs_teacher and self.n_labels is not None:
+            yield "n_labels", "None where there is no teacher: use n_train"
+        if not self.needs_teacher and self.loss == "pseudo-labels":
+            yield "loss", "another one where there is no teacher to guess the labels"
 
-    def _sources(self) -> Iterator[tuple[str, str, str]]:
+    def _sources(self, check_names: bool) -> Iterator[tuple[str, str, str]]:
         """What `registered` holds. A saved hash stands for a name that this process lacks."""
         saved = {(field, name): source for field, name, source in self.registered}
-        for names, check in (
+        for registry, check in (
             (data.REGISTERED, data.REGISTERED.get),
             (models.REGISTERED, partial(models.check, dropout=self.dropout)),
             (losses.REGISTERED, losses.of),
         ):
-            name = getattr(self, names.field)
-            here, elsewhere = names.source(name), saved.get((names.field, name))
-            if here or not elsewhere:
+            name = getattr(self, registry.field)
+            here, elsewhere = registry.source(name), saved.get((registry.field, name))
+            if check_names and (here or not elsewhere):
                 check(name)
             if source := here or elsewhere:
-                yield names.field, name, source
+                yield registry.field, name, source
 
     @property
     def recognisable(self) -> bool:
@@ -146,7 +146,7 @@ class Recipe:
 
     @property
     def view_seed(self) -> int:
-        """The seed of this run's views: one stream a seed and role, one for all stored views."""
+        """The seed of its views: one stream a seed and role, one for all stored views."""
         return STORED_VIEWS_SEED if self.n_views else self.seed + 10_000 * self.view_stream
 
     def view(self, epoch: int) -> int:
@@ -164,14 +164,14 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Recipe":
-        """The recipe that `as_dict` wrote, also where a name is not registered in this process."""
+        """The recipe that `as_dict` wrote, also where this process has no such name."""
 
         def frozen(value: object) -> object:
             if isinstance(value, dict):
                 return cls.from_dict(value)
             return tuple(map(frozen, value)) if isinstance(value, list) else value
 
-        return cls(**{name: frozen(value) for name, value in saved.items()})
+        return cls(**{name: frozen(value) for name, value in saved.items()}, check_names=False)
 
     @property
     def label(self) -> str:
@@ -181,7 +181,7 @@ class Recipe:
         elif self.teacher == "posterior":
             learns = f"posterior-T{self.temperature:g}"
         else:
-            loss = "kd" if self.loss in losses.NAMES else self.loss
+            loss = "kd" if self.loss in losses.OWN else self.loss
             learns = f"{loss}-T{self.temperature:g}-a{self.alpha:g}"
         return f"{self.dataset}-{self.model}-{self.views}-{learns}-s{self.seed}"
 

@@ -1,7 +1,7 @@
-"""Names for what a reader adds to the course: a network, a loss, a data set.
+"""Names for what a recipe may hold: a network, a loss, a data set; the course's own or a reader's.
 
-In: a name and a function or class. Out: the thing by its name, and a hash of its source text, which
-goes into a recipe's id: a changed network is a new recipe.
+In: a name and a function or class. Out: the thing by its name; of a reader's, also a hash of its
+source text, which goes into a recipe's id: a changed network is a new recipe.
 """
 
 import ast
@@ -11,9 +11,10 @@ import io
 import linecache
 import re
 import secrets
+import sys
 import textwrap
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -21,14 +22,14 @@ UNKNOWN = "unknown-"
 
 
 class Registry:
-    """The names in one field of a recipe: the course's own, and a reader's.
+    """The names in one field of a recipe.
 
-    own: gives what the course has under a name, or None. names, usage: for errors.
+    own: gives what the course has under a name, or None. names: what an error offers of those.
+    usage: how a reader's own join.
     """
 
-    def __init__(self, field: str, own: Callable[[str], object], names: object, usage: str):
-        self.field, self.own = field, own
-        self.offer = f"The course has {names}. Your own: {usage}"
+    def __init__(self, field: str, own: Callable[[str], Any], names: Iterable, usage: str):
+        self.field, self.own, self.names, self.usage = field, own, names, usage
         self.things: dict[str, tuple[Callable, str]] = {}  # name: the thing, its source's hash
 
     def register(self, name: str, thing: Callable, replace: bool = False) -> Callable:
@@ -56,12 +57,13 @@ class Registry:
 
     def get(self, name: str) -> Any:
         """The thing of that name; for any other a ValueError with the names that there are."""
-        if name in self.things:
-            return self.things[name][0]
-        if found := self.own(name):
+        if found := self.things[name][0] if name in self.things else self.own(name):
             return found
+        loaded = "experiments" in sys.modules
+        more = "" if loaded else " More of its own join by `import experiments`, from notebooks/."
         raise ValueError(
-            f"{self.field} = {name!r} is not registered here: {list(self.things)}. {self.offer}"
+            f"{self.field} = {name!r} is not registered here: {list(self.things)}. The course has "
+            f"{list(self.names)}.{more} Your own: {self.usage}"
         )
 
     def source(self, name: str) -> str | None:
@@ -70,10 +72,10 @@ class Registry:
 
 
 def source_hash(thing: Callable) -> str:
-    """A hash of a function's or class's source text, without comments and blank lines.
+    """A hash of a function's or class's source text, without comments, blank lines and callees.
 
-    Code that it calls is not part of it. Where the text cannot be found, as for what was typed at a
-    prompt, UNKNOWN and a number drawn now: nothing can be recognised by that later.
+    Where the text cannot be found, as for what was typed at a prompt: UNKNOWN and a number drawn
+    now, so that nothing is recognised by it later.
     """
     try:
         lines = textwrap.dedent(_source(thing)).splitlines()

@@ -225,7 +225,8 @@ def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
     """Recipes, each after those of its teachers that must be trained because they are asked."""
     todo: dict[Recipe, None] = {}
     for recipe in recipes:
-        if recipe.teachers and not Knowledge(recipe, data.load(recipe.dataset), store).complete:
+        known = recipe.needs_teacher and Knowledge(recipe, data.load(recipe.dataset), store)
+        if known and not known.complete:
             absent = [t for t in recipe.teachers if store.weights(t) is None]
             todo |= dict.fromkeys(_with_teachers(absent, store))
         todo[recipe] = None

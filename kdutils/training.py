@@ -219,7 +219,7 @@ class Run:
         """Train for one epoch and add what came of it to the curve."""
         recipe, epoch = self.recipe, len(self.curve)
         order = epoch_order(recipe.seed, epoch, len(self.train)).to(self.device)
-        images = views.epoch_view(
+        images = views.apply(
             self.train.images, recipe.views, recipe.view_seed, recipe.view(epoch), self.index
         )
         soft = teacher_logits(epoch).to(self.device) if recipe.needs_teacher else None

@@ -7,7 +7,7 @@ order, batch size, device or resumed run therefore sees the same pixels, bit for
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,7 @@ class Kind:
 
     @property
     def whole_pixels(self) -> bool:
-        """Whether a view only moves and mirrors, so that each pixel is one pixel of the image."""
+        """Whether each pixel of a view is one pixel of the image."""
         return not (self.rotate or self.scale or self.shear or self.elastic)
 
 
@@ -46,18 +46,11 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def get(kind: str) -> Kind:
-    """The kind of that name; ValueError with the names that exist for any other."""
-    if kind not in KINDS:
-        raise ValueError(f"views = {kind!r} is not a kind of view. Choose one of: {list(KINDS)}.")
-    return KINDS[kind]
-
-
 def hash32(*words: Tensor | int) -> Tensor:
     """Mix integers into 32 random-looking bits each, int64 in [0, 2**32).
 
-    A chain of the 32-bit finaliser of MurmurHash3 (Appleby 2011, public domain), one round a word.
-    int64 products wrap, which leaves their low 32 bits right on every device.
+    One round of MurmurHash3's 32-bit finaliser (Appleby 2011, public domain) a word. int64 products
+    wrap, which leaves their low 32 bits right on every device.
     """
     mask = 0xFFFFFFFF
     state: Tensor | int = 0x9E3779B9
@@ -78,13 +71,9 @@ def _basis(device: torch.device) -> Tensor:
     t = ((at[None] + 0.5) / SPLINE_STEP - knots[:, None]).abs()  # [7, 32] distance in steps
     spline = torch.where(t < 1, 2 / 3 - t**2 + t**3 / 2, (2 - t).clamp(min=0) ** 3 / 6)
     spline = (16 * spline).round()  # integers: a product of two is in 1/256
-    fields = [
-        torch.ones(CANVAS, CANVAS),
-        centred.expand(CANVAS, CANVAS).float(),
-        centred[:, None].expand(CANVAS, CANVAS).float(),
-        *(row[:, None] * column[None] for row in spline for column in spline),
-    ]
-    return torch.stack(fields).flatten(1).to(device)
+    v, u = torch.meshgrid(centred.float(), centred.float(), indexing="ij")
+    splines = [torch.outer(row, column) for row in spline for column in spline]
+    return torch.stack([torch.ones_like(u), u, v, *splines]).flatten(1).to(device)
 
 
 @lru_cache(maxsize=8)
@@ -114,14 +103,17 @@ def _weights(kind: Kind, seed: int, epoch: int, index: Tensor) -> Tensor:
     return torch.cat([affine, controls], dim=2).float()
 
 
-def apply(images: Tensor, kind: str, seed: int, epoch: int, index: Tensor) -> Tensor:
-    """One view of each image.
+def apply(images: Tensor, kind: str, seed: int, epoch: int, index: Tensor | None = None) -> Tensor:
+    """One view of each image: uint8 [B, C, H, W] in and out, H = W <= 32 and even.
 
-    images: uint8 [B, C, H, W], H = W <= 32 and even; index: int64 [B], the images' numbers in the
-    training set; seed and epoch: integers that name the view. Returns uint8 [B, C, H, W]. What
-    moves in from outside is 0. Raises ValueError for an unknown kind or a wrong shape or type.
+    seed and epoch: integers that name the view; index: int64 [B], the images' numbers in the
+    training set (0 to B - 1). What moves in from outside is 0. Raises ValueError for an unknown
+    kind or a wrong shape or type.
     """
-    spec = get(kind)
+    if kind not in KINDS:
+        raise ValueError(f"views = {kind!r} is not a kind of view. Choose one of: {list(KINDS)}.")
+    spec = KINDS[kind]
+    index = torch.arange(len(images)) if index is None else index
     square = images.ndim == 4 and images.shape[2] == images.shape[3] in range(2, CANVAS + 1, 2)
     if images.dtype != torch.uint8 or not square or index.shape != images.shape[:1]:
         raise ValueError(
@@ -131,15 +123,13 @@ def apply(images: Tensor, kind: str, seed: int, epoch: int, index: Tensor) -> Te
         )
     if kind == "none":
         return images
-    index = index.to(images.device)
-    weights = _weights(spec, seed, epoch, index)
-    if spec.whole_pixels:
-        return _moved(images, weights, int(spec.shift))
-    return _warped(images, weights)
+    move = partial(_moved, margin=int(spec.shift)) if spec.whole_pixels else _warped
+    pairs = zip(images.split(512), index.to(images.device).split(512), strict=True)
+    return torch.cat([move(some, _weights(spec, seed, epoch, at)) for some, at in pairs])
 
 
 def _moved(images: Tensor, weights: Tensor, margin: int) -> Tensor:
-    """What `_warped` gives for shifts and mirror images, read pixel by pixel."""
+    """What `_warped` gives for shifts and mirror images, without a warp."""
     size = images.shape[3]
     shift = (weights[:, :, 0] / UNIT).long()  # [B, 2]
     at = torch.arange(size, device=images.device)
@@ -164,15 +154,3 @@ def _warped(images: Tensor, weights: Tensor) -> Tensor:
     warped = F.grid_sample(canvas, grid, mode="bilinear", align_corners=False)
     inner = slice(margin, CANVAS - margin)
     return warped[:, :, inner, inner].round().to(torch.uint8)
-
-
-def epoch_view(
-    images: Tensor, kind: str, seed: int, epoch: int, index: Tensor | None = None
-) -> Tensor:
-    """One view of a whole training set: uint8 [N, C, H, W] in and out, made in chunks."""
-    if kind == "none":
-        return images
-    if index is None:
-        index = torch.arange(len(images), device=images.device)
-    pairs = zip(images.split(512), index.split(512), strict=True)
-    return torch.cat([apply(some, kind, seed, epoch, at) for some, at in pairs])

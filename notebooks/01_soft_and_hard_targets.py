@@ -75,12 +75,13 @@ lab
 
 # %%
 import torch.nn.functional as F
+from experiments import bayes10
 
-from kdutils import bayes10, metrics
+from kdutils import metrics
 from kdutils.knowledge import log_posterior
 
 test = lab.dataset("bayes10").test  # images uint8 [5000, 3, 32, 32], labels [5000]
-log_truth = log_posterior("test")  # log p(y | x): [5000, 10]
+log_truth = log_posterior(lab.dataset("bayes10"), "test")  # log p(y | x): [5000, 10]
 bayes_accuracy = metrics.accuracy(log_truth, test.labels)
 bayes_nll = metrics.nll(log_truth, test.labels)
 print(f"Guessing by the true probabilities gets {bayes_accuracy:.2f} % of the test images right.")
@@ -220,7 +221,7 @@ recipe = lab.arm("hard labels").recipe  # the budget that all students share
 n, seed, s = recipe.n_train, lab.seeds[0], lab.experiments.SMOOTHING
 dataset = lab.dataset("bayes10")
 x = data.normalise(dataset.train.images[:n], dataset)  # float32 [n, 3, 32, 32]
-labels, log_p = dataset.train.labels[:n], log_posterior("train", n)  # [n], [n, 10]
+labels, log_p = dataset.train.labels[:n], log_posterior(dataset, "train", n)  # [n], [n, 10]
 order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))  # whose answer each gets
 targets = make_targets(labels, log_p, s, order)
 smooth, exact = targets["label smoothing"], targets["perfect teacher"]
@@ -691,7 +692,7 @@ Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the ga
 
 # %%
 assert 2 <= DRAWS <= 10, "DRAWS must be 2 to 10"
-every = log_posterior("train", DRAWS * n)  # [DRAWS * n, 10]
+every = log_posterior(dataset, "train", DRAWS * n)  # [DRAWS * n, 10]
 leads = []
 for k in range(DRAWS):
     here = slice(k * n, (k + 1) * n)

@@ -271,7 +271,7 @@ def train_teacher(seed, schedule, epochs=12, batch=64, lr=0.02):
     curve = []
     for epoch in range(epochs):
         # a new view in every epoch; 10,000 keeps a teacher's views apart from its student's
-        images = views.epoch_view(small.train.images, "jitter", seed + 10_000, epoch)
+        images = views.apply(small.train.images, "jitter", seed + 10_000, epoch)
         x, y = data.normalise(images, small), small.train.labels  # [1100, 1, 28, 28], [1100]
         order = training.epoch_order(seed, epoch, n)  # [1100]
         net.train()  # dropout on

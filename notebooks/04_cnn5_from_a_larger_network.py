@@ -119,7 +119,7 @@ def ask(images: torch.Tensor) -> torch.Tensor:
 
 def view(epoch: int) -> torch.Tensor:
     """The pixels of an epoch, uint8 [500, 3, 32, 32]: the stored views in turn."""
-    return views.epoch_view(photos, "crop-flip", pupil.view_seed, epoch % pupil.n_views)
+    return views.apply(photos, "crop-flip", pupil.view_seed, epoch % pupil.n_views)
 
 
 stored = torch.stack([ask(view(v)) for v in range(pupil.n_views)])  # float16 [3, 500, 10]

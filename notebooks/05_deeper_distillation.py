@@ -136,7 +136,7 @@ from kdutils import data
 from kdutils.knowledge import log_posterior
 
 dataset = data.load("bayes10")
-truth = log_posterior("train", 1_000)  # [1000, 10]: ln p*(y | x)
+truth = log_posterior(dataset, "train", 1_000)  # [1000, 10]: ln p*(y | x)
 
 
 def disturbed(seed):

@@ -61,13 +61,14 @@ def cost(n, m, k, size, groups=1):
 
 # %% tags=["check"]
 import torch
+from experiments.networks import count_macs
 from torch import nn
 
 from kdutils import models
 
 for n, m, k, size, groups in ((16, 32, 3, 8, 1), (64, 64, 3, 16, 8), (64, 16, 1, 32, 1)):
     layer = nn.Conv2d(n, m, k, padding=k // 2, groups=groups, bias=False)
-    counted = layer.weight.numel(), models.count_macs(layer, (n, size, size))
+    counted = layer.weight.numel(), count_macs(layer, (n, size, size))
     assert cost(n, m, k, size, groups) == counted, f"{layer}: PyTorch counts {counted}"
 print("cost holds: as PyTorch counts three layers.")
 
@@ -87,7 +88,7 @@ print("cost holds: as PyTorch counts three layers.")
 # at all. They took 28 layers and made them $k$ times as *wide*, at $k^2$ times the weights.
 
 # %%
-from kdutils.models.residual import WideBlock
+from experiments.networks import WideBlock
 
 
 def norm_relu_conv(n_in, n_out, kernel):
@@ -119,7 +120,7 @@ print(f"wide block: {models.count_parameters(f):,} parameters; with f = 0 it is 
 # still far cheaper than a single 3 × 3 at full width. That makes depth affordable.
 
 # %%
-from kdutils.models.residual import PreActBottleneck
+from experiments.networks import PreActBottleneck
 
 x = torch.randn(2, 256, 8, 8, generator=torch.Generator().manual_seed(0))  # [B, 4 n, H, W]
 f = nn.Sequential(
@@ -179,7 +180,7 @@ print(f"depth holds. 18 bottlenecks a stage make {depth(net)} layers, not 110.")
 # channels keeps the long input affordable.
 
 # %%
-from kdutils.models.residual import DenseLayer
+from experiments.networks import DenseLayer
 
 k, n = 12, 24  # growth, channels at the start
 x = torch.randn(2, n, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -200,7 +201,7 @@ for _ in range(3):
 # same price the block can be wider. Normalisation and ReLU come *after* the convolution here.
 
 # %%
-from kdutils.models.residual import GroupedBottleneck
+from experiments.networks import GroupedBottleneck
 
 
 def conv_norm(n_in, n_out, kernel, groups=1):
@@ -234,7 +235,7 @@ nets = {name: on_paper(name) for name in [*published, *small]}
 costs = pd.DataFrame({
     "layers": {name: depth(net) for name, net in nets.items()},
     "parameters": {name: models.count_parameters(net) for name, net in nets.items()},
-    "million multiplications": {name: models.count_macs(net) / 1e6 for name, net in nets.items()},
+    "million multiplications": {name: count_macs(net) / 1e6 for name, net in nets.items()},
 })  # fmt: skip
 assert costs["parameters"][list(published)].to_dict() == published
 costs["multiplications a parameter"] = 1e6 * costs.iloc[:, 2] / costs.iloc[:, 1]

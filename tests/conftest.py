@@ -3,6 +3,7 @@
 import importlib.util
 from types import ModuleType
 
+import experiments  # noqa: F401  (bayes10 and the deep networks join)
 import pytest
 import torch
 

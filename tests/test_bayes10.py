@@ -10,11 +10,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from experiments import bayes10_scenes
+from experiments import bayes10, bayes10_scenes
+from experiments.bayes10 import CLASSES, posterior, sample
 from scipy import stats
-
-from kdutils import bayes10
-from kdutils.bayes10 import CLASSES, posterior, sample
 
 
 def noise_log_normaliser() -> float:

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from experiments import bench
+from experiments import bench, networks
 from torch.utils.data import DataLoader
 
 from kdutils import data, losses, models
@@ -112,7 +112,7 @@ def test_a_training_step_is_three_forward_passes_less_one_gradient():
     bayes10 = data.load("bayes10")
     net = models.build("resnet18-w4")
     first = 2 * 32 * 32 * net.stem[0].weight.numel()
-    forward = 2 * models.count_macs(net)
+    forward = 2 * networks.count_macs(net)
     assert bench.flop_per_image("resnet18-w4", bayes10) == 3 * forward - first
 
 

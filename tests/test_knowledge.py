@@ -73,6 +73,29 @@ def test_run_trains_the_teacher_first_and_nothing_twice(student, store):
     assert {path: path.stat().st_mtime_ns for path in store.local.glob("*.json")} == before
 
 
+def test_a_posterior_that_is_not_known_is_refused_before_anything_is_trained(student, store):
+    asks = replace(student, teacher="posterior")
+    for train in (lambda: run(asks, store), lambda: run_all([student, asks], store, quiet=True)):
+        with pytest.raises(ValueError, match="the posterior of digits is not known"):
+            train()
+    assert store.all() == []
+
+
+def test_any_data_set_can_bring_a_posterior(student, store, clean_registries):
+    digits = data.load("digits")
+
+    def rule(images):
+        return torch.nn.functional.one_hot(images.sum((1, 2, 3)) % 10, 10).double()
+
+    data.register("ruled", lambda: replace(digits, posterior=rule))
+    asks = replace(student, dataset="ruled", teacher="posterior", views="none", epochs=1)
+    lesson = knowledge_of(asks, store, CPU).lesson(0)
+    sums = digits.train.images[:300].flatten(1).sum(1) % 10
+    assert torch.equal(lesson.argmax(1), sums)
+    assert sorted(set(lesson.flatten().tolist())) == [-50, 0]  # ln 0 is cut off there
+    assert run(asks, store, CPU).metrics["test_agreement"] < 100
+
+
 def test_a_student_of_a_permuted_teacher_learns_nothing(student, store):
     permuted = replace(student, teacher_order="permuted", views="none", epochs=15)
     matched = replace(permuted, teacher_order="matched")

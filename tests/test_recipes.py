@@ -24,7 +24,7 @@ def base(**changes) -> Recipe:
         ("batch_size", 0), ("seed", -1), ("seed", True), ("n_train", 0), ("lr", 0), ("lr", -1.0),
         ("lr", float("nan")), ("weight_decay", -0.1), ("momentum", 1.0), ("label_smoothing", 1.0),
         ("temperature", 0), ("temperature", -3), ("alpha", 1.01), ("alpha", -0.5),
-        ("dropout", (0.5, 1.5)), ("teacher", "posterior"), ("teacher", "oracle"),
+        ("dropout", (0.5, 1.5)), ("teacher", "oracle"),
         ("seed", 10_000), ("view_stream", 98), ("lr", float("inf")), ("soft_scale", 0),
         ("n_labels", 10), ("loss", "mine"), ("loss", "pseudo-labels"), ("n_train", True),
     ],

@@ -139,6 +139,32 @@ print(losses.REGISTERED.source("mine"), recipe.recognisable)
     assert len(texts) == 2
 
 
+@pytest.mark.parametrize(
+    ("field", "name"), [("dataset", "bayes10"), ("model", "wrn-10-1"), ("model", "fastnet")]
+)
+def test_what_the_chapters_add_is_asked_for_with_the_words_that_load_it(field, name):
+    """A process that has not loaded the chapters; nor do ids of the course's own hold a source."""
+    code = f"""
+import sys
+from kdutils import ROOT
+from kdutils.recipes import Recipe
+given = dict(dataset="digits", model="mlp-8", epochs=1, batch_size=1, lr=0.1)
+given[{field!r}] = {name!r}
+try:
+    Recipe(**given)
+except ValueError as error:
+    print(error)
+    read = Recipe.from_dict(given)
+sys.path.insert(0, str(ROOT / "notebooks"))
+import experiments
+assert Recipe(**given).id == read.id and Recipe(**given).registered == ()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{field} = {name!r} is not registered here")
+    assert "`import experiments`, from notebooks/" in done.stdout
+
+
 def test_a_network_class_is_hashed_as_a_whole(registry):
     class Net(nn.Module):
         scale = 2

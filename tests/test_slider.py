@@ -7,10 +7,9 @@ import shutil
 
 import pytest
 import torch
+from experiments import bayes10
 from experiments.slider import START, TEMPERATURES, TemperatureSlider
 from playwright.sync_api import sync_playwright
-
-from kdutils import bayes10
 
 LOGITS = (5.0, 3.0, 0.0, -1.5)
 NAMES = ("apple", "pear", "cup & saucer", "bowl")

@@ -43,14 +43,14 @@ def test_fit_is_plain_pytorch_training(tiny):
 
 def cut_off(monkeypatch, at_epoch):
     """Let the views of that epoch (from 0) never come, as when a hand stops the run."""
-    real = views.epoch_view
+    real = views.apply
 
     def view(images, kind, seed, epoch, index=None):
         if epoch == at_epoch:
             raise KeyboardInterrupt
         return real(images, kind, seed, epoch, index)
 
-    monkeypatch.setattr(views, "epoch_view", view)
+    monkeypatch.setattr(views, "apply", view)
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])

@@ -61,7 +61,7 @@ def test_every_intermediate_of_a_warp_is_exact(kind):
     Views of whole pixels are read without a warp, and must give what the warp gives.
     """
     x, index = images(32, 3), torch.arange(N)
-    weights = views._weights(views.get(kind), 2, 9, index)
+    weights = views._weights(views.KINDS[kind], 2, 9, index)
     basis = views._basis(torch.device("cpu"))[: weights.shape[2]]
     fields = weights.double() @ basis.double()
     assert torch.equal(fields, (weights @ basis).double())

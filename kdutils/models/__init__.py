@@ -1,22 +1,18 @@
-"""The networks of the course: `build(name, ...)` gives one by its name; a reader's own join them.
+"""Networks by name: `build(name, ...)`; the course's own, and a reader's that join by `register`.
 
 In: a name, the image shape, the number of classes, dropout. Out: a `torch.nn.Module` that maps
 normalised float images [B, C, H, W] to logits [B, classes].
 """
 
-import copy
 import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..registry import Registry
-from . import plain, residual
-from .fastnet import FastNet
+from . import networks
 
 
 class Family(NamedTuple):
@@ -33,22 +29,16 @@ class Family(NamedTuple):
     depths: Sequence[int] = ()
     dropout: tuple[bool, bool] = (False, False)
 
+    def __repr__(self) -> str:
+        return self.example
 
-_HIDDEN, _BY_SIX, _BY_NINE = (False, True), range(10, 1001, 6), range(11, 1002, 9)
+
 _SMALL = (8, 14, 20, 26, 32, 44, 56, 110)  # not 50: that is another network's name
-_PRERESNET = "'preresnet-164' (1,703,258 parameters: some code calls it 110), 'preresnet-11-w4'"
-_RESNEXT = "'resnext-29-8x64', 'resnext-11-4x8-w16' (depth, groups x their width, stem width)"
-_WRN = "'wrn-28-10' (depth, widening), 'wrn-10-1-w4'"
-FAMILIES = {
-    "mlp": Family(plain.mlp, "(-N)+", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
-    "cnn5": Family(plain.cnn5, "(-wN)?", "'cnn5', 'cnn5-w8'", dropout=_HIDDEN),
-    "resnet18": Family(residual.resnet18, "(-wN)?", "'resnet18', 'resnet18-w16'"),
-    "resnet": Family(residual.resnet, "N(-wN)?", "'resnet8', 'resnet20-w32'", _SMALL),
-    "fastnet": Family(FastNet, "(-wN)?", "'fastnet', 'fastnet-w32'"),
-    "wrn": Family(residual.wide_resnet, "-N-N(-wN)?", _WRN, _BY_SIX, _HIDDEN),
-    "preresnet": Family(residual.preresnet, "-N(-wN)?", _PRERESNET, _BY_NINE),
-    "densenet": Family(residual.densenet, "-N-N", "'densenet-100-12' (depth, growth)", _BY_SIX),
-    "resnext": Family(residual.resnext, "-N-NxN(-wN)?", _RESNEXT, _BY_NINE),
+FAMILIES = {  # the course's chapters add theirs
+    "mlp": Family(networks.mlp, "(-N)+", "'mlp-800-800' (hidden widths)", dropout=(True, True)),
+    "cnn5": Family(networks.cnn5, "(-wN)?", "'cnn5', 'cnn5-w8'", dropout=(False, True)),
+    "resnet18": Family(networks.resnet18, "(-wN)?", "'resnet18', 'resnet18-w16'"),
+    "resnet": Family(networks.resnet, "N(-wN)?", "'resnet8', 'resnet20-w32'", _SMALL),
 }
 
 
@@ -60,15 +50,14 @@ def _find(name: object) -> tuple[Family, list[int]] | None:
     return None
 
 
-_NAMES = ", ".join(family.example for family in FAMILIES.values())
-REGISTERED = Registry("model", _find, _NAMES, "models.register(name, Net)")
+REGISTERED = Registry("model", _find, FAMILIES.values(), "models.register(name, Net)")
 
 
 def register(name: str, make: Callable[..., nn.Module], replace: bool = False) -> Callable:
     """Let recipes name a reader's own network; returns it.
 
-    make: a class or function, called with those of in_shape, classes and dropout (as `build` has
-    them) that it names. Raises ValueError as `Registry.register` does, or where it needs more.
+    make: a class or function, called with those of `build`'s in_shape, classes and dropout that it
+    names. Raises ValueError as `Registry.register` does, or where it needs more.
     """
     try:
         inspect.signature(make).bind(**dict.fromkeys(_asks(make)))
@@ -85,20 +74,17 @@ def _asks(make: Callable[..., nn.Module]) -> set[str]:
     return {"in_shape", "classes", "dropout"} & inspect.signature(make).parameters.keys()
 
 
-def _registered(name: str) -> Family:
-    """A reader's network as a family of one."""
-    make = REGISTERED.get(name)
-    return Family(make, "", name, dropout=("dropout" in _asks(make),) * 2)
-
-
 def check(name: str, dropout: tuple[float, float] = (0.0, 0.0)) -> tuple[Family, list[int]]:
-    """The family of a network and the numbers in its name.
+    """The family of a network and the numbers in its name; a reader's is a family of one.
 
     Raises ValueError for a name that no network has, or dropout that it cannot take.
     """
     if len(dropout) != 2 or not all(0 <= share < 1 for share in dropout):
         raise ValueError(f"dropout = {dropout!r} must hold two shares in [0, 1): inputs, hidden.")
-    family, numbers = _find(name) or (_registered(name), [])
+    found = REGISTERED.get(name)
+    if REGISTERED.source(name):
+        found = Family(found, "", name, dropout=("dropout" in _asks(found),) * 2), []
+    family, numbers = found
     if family.depths and numbers[0] not in family.depths:
         some = ", ".join(map(str, family.depths[:8]))
         more = f", ... to {family.depths[-1]}" if len(family.depths) > 8 else ""
@@ -116,10 +102,9 @@ def build(
 ) -> nn.Module:
     """A fresh network, initialised from torch's global random state.
 
-    name: a family and its numbers, such as 'mlp-1200-1200', 'cnn5' (width 32 in its first
-    layer), 'resnet18-w16' (first width 16 instead of 64), 'wrn-28-10'; FAMILIES has them all.
-    in_shape: (channels, height, width). dropout: the share dropped of the inputs and of the hidden
-    units (where the family has it). Raises ValueError as `check` does.
+    name: a family and its numbers, such as 'mlp-1200-1200' or 'resnet18-w16' (first width 16
+    instead of 64). in_shape: (channels, height, width). dropout: the share dropped of the inputs
+    and of the hidden units, where the family has it. Raises ValueError as `check` does.
     """
     family, numbers = check(name, dropout)
     given = {"in_shape": in_shape, "classes": classes, "dropout": dropout}
@@ -144,15 +129,3 @@ def _crashes(module: nn.Module) -> bool:
 def count_parameters(net: nn.Module) -> int:
     """How many numbers training sets (running statistics are not counted)."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
-
-
-def count_macs(net: nn.Module, in_shape: tuple[int, int, int] = (3, 32, 32)) -> int:
-    """Multiply-accumulate operations for one image in evaluation mode.
-
-    Convolutions and matrix products count (biases, norms and activations do not). Nothing is
-    computed: a copy of `net` runs on the meta device, which knows shapes alone.
-    """
-    twin = copy.deepcopy(net).to("meta").eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(torch.empty(1, *in_shape, device="meta"))
-    return counter.get_total_flops() // 2  # it counts a multiplication and an addition as two

@@ -1,14 +1,14 @@
-"""The scenes of bayes10, painted: `python notebooks/experiments/bayes10_scenes.py` writes them anew.
+"""The scenes of bayes10, painted: `python -m experiments.bayes10_scenes` writes them anew.
 
-Out: kdutils/bayes10.npz, which is what `kdutils.bayes10` reads. On another platform, sines and
-logarithms that differ in their last bit may move a value by 1; so the file decides, not this code.
+Out: bayes10.npz beside it, which is what `bayes10` reads. On another platform, sines and logarithms
+that differ in their last bit may move a value by 1; so the file decides, not this code.
 """
 
 from itertools import product
 
 import numpy as np
 
-from kdutils.bayes10 import LEVELS, MARGIN, SCENES
+from .bayes10 import LEVELS, MARGIN, SCENES
 
 SIZE = 34  # 32 pixels, and one to shift on each side
 NOON, DUSK = (1.0, 1.0, 1.0), (0.86, 0.62, 0.78)  # factors for red, green, blue

@@ -79,7 +79,7 @@ recipe = next(
 dataset = data.load(recipe.dataset)
 labels = dataset.train.labels[: recipe.n_train]  # [n]
 hard = torch.nn.functional.one_hot(labels, 10).float()  # [n, 10]
-truth = log_posterior("train", recipe.n_train).softmax(1)  # [n, 10]
+truth = log_posterior(dataset, "train", recipe.n_train).softmax(1)  # [n, 10]
 
 
 def learn(target: torch.Tensor, seed: int = 0) -> dict[str, float]:
