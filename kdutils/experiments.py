@@ -11,9 +11,9 @@ import importlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
+from operator import index
 from types import ModuleType
 
 import pandas as pd
@@ -22,22 +22,18 @@ from IPython import get_ipython
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import nn
 
 from . import data, figures, runs, tables
 from .recipes import MAX_SEED, Recipe
 from .store import Record, Store
 from .tables import Arm
 
-__all__ = ["Arm", "Lab", "PROFILES", "Profile", "arms", "chapter", "chapters", "results"]
-
 
 @dataclass(frozen=True)
 class Profile:
-    """How much is spent.
+    """How much is spent; what a run costs stands in the chapter's experiments, beside its arms.
 
-    seeds: the profile's own. datasets: the data set that the text speaks of → the one that is
-    loaded. What a run costs at each profile stands in the chapter's experiments, beside its arms.
+    datasets: the data set that the text speaks of → the one that is loaded.
     """
 
     name: str
@@ -62,7 +58,7 @@ PROFILES = {
 
 def get_profile(name: str) -> Profile:
     """The profile of that name; ValueError with those that exist for any other."""
-    if not isinstance(name, str) or name not in PROFILES:
+    if str(name) not in PROFILES:
         allowed = ", ".join(f"{key!r} ({p.summary})" for key, p in PROFILES.items())
         raise ValueError(f"PROFILE = {name!r} is not a profile. Choose one of: {allowed}.")
     return PROFILES[name]
@@ -70,15 +66,16 @@ def get_profile(name: str) -> Profile:
 
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Seeds as a tuple of distinct integers from 0 to 9999; ValueError for anything else."""
-    given = list(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else []
-    whole = [isinstance(seed, Integral) and not isinstance(seed, bool) for seed in given]
-    fit = given and all(whole) and len(set(given)) == len(given)
-    if not fit or min(given) < 0 or max(given) > MAX_SEED:
+    try:
+        found = tuple(map(index, seeds))
+    except TypeError:  # no list, or not of whole numbers
+        found = ()
+    if not found or len(set(found)) < len(found) or min(found) < 0 or max(found) > MAX_SEED:
         raise ValueError(
             f"SEEDS = {seeds!r}: give a list of distinct whole numbers from 0 to {MAX_SEED}, such "
             "as SEEDS = [0, 1, 2]."
         )
-    return tuple(map(int, given))
+    return found
 
 
 @functools.cache
@@ -107,49 +104,6 @@ def arms(number: int | str, profile: str) -> list[Arm]:
     return found
 
 
-def results(number: int | str | None = None, store: Store | None = None) -> list[dict]:
-    """Every recorded result as plain dicts (keys: `tables.row`), best recorded profile first.
-
-    number: only this chapter. A published value that has no record beside it yet is listed with
-    n = 0. Raises ValueError for a chapter that does not exist.
-    """
-    store, rows = store or Store(), []
-    for chosen in chapters() if number is None else [str(number).zfill(2)]:
-        for profile, found, recorded in _recorded(chosen, store):
-            row = functools.partial(tables.row, chosen, profile, recorded)
-            rows += [row(arm, metric) for arm in found for metric in arm.metrics]
-            for select, arm in tables.best_by_validation(found, recorded).items():
-                title = f"{select}, best by validation ({arm.setting})"
-                best = row(arm, next(iter(arm.metrics)))
-                rows.append(best | {"arm": title, "published": arm.published_if_selected})
-        listed = {(row["arm"], row["metric"]) for row in rows if row["notebook"] == chosen}
-        rows += [
-            tables.row(chosen, "paper", tables.tidy([], [], store), arm, metric)
-            for arm in arms(chosen, "paper")
-            for metric, published in arm.metrics.items()
-            if published is not None and (arm.name, metric) not in listed
-        ]
-    return rows
-
-
-def _recorded(number: str, store: Store) -> Iterator[tuple[str, list[Arm], pd.DataFrame]]:
-    """Profile, recorded arms and their runs, for paper and then for laptop.
-
-    An arm that costs the same at both is one run: it is listed where more of its seeds are, at
-    laptop where they are as many.
-    """
-    found = {profile: arms(number, profile) for profile in ("paper", "laptop")}
-    tidy = {name: tables.tidy(found[name], PROFILES[name].seeds, store) for name in found}
-    n = {
-        name: Counter({arm.recipe: sum(tidy[name]["arm"] == arm.name) for arm in found[name]})
-        for name in found
-    }
-    paper = [arm for arm in found["paper"] if n["paper"][arm.recipe] > n["laptop"][arm.recipe]]
-    yield "paper", paper, tidy["paper"]
-    laptop = [arm for arm in found["laptop"] if n["laptop"][arm.recipe] >= n["paper"][arm.recipe]]
-    yield "laptop", [arm for arm in laptop if n["laptop"][arm.recipe]], tidy["laptop"]
-
-
 class Lab:
     """The bench of one chapter: `lab = Lab("04", PROFILE, SEEDS, TRAIN)`, then `lab` to see it.
 
@@ -158,8 +112,8 @@ class Lab:
     profile's own. Raises ValueError for parameters that cannot be meant, or that papermill was
     given and the chapter does not have.
 
-    profile, seeds, store: as chosen. arms: by name. runs: the tidy frame of recorded runs
-    (`tables.tidy`). experiments: the chapter's module in `notebooks/experiments/`.
+    arms: by name. runs: the recorded ones (`tables.tidy`). experiments: the chapter's module in
+    `notebooks/experiments/`.
     """
 
     def __init__(
@@ -171,7 +125,7 @@ class Lab:
         store: Store | None = None,
     ):
         _refuse_unknown_parameters()
-        self.number, self.experiments = str(number).zfill(2), chapter(number)
+        self.number, self.experiments = number, chapter(number)
         self.profile = get_profile(profile)
         self.seeds = self.profile.seeds if seeds is None else check_seeds(seeds)
         if not isinstance(train, bool):
@@ -239,8 +193,7 @@ class Lab:
 
     def of(self, table: str) -> list[str]:
         """The names of a table's arms that have a record."""
-        recorded = set(self.runs["arm"])
-        return [n for n, arm in self.arms.items() if arm.table == table and n in recorded]
+        return [n for n, arm in self.arms.items() if arm.table == table and self.records(n)]
 
     def records(self, name: str) -> list[Record]:
         """An arm's records, in the order of the seeds."""
@@ -250,48 +203,25 @@ class Lab:
         """One number a recorded seed."""
         return tables.values(self.runs, self.arm(name), metric)
 
-    def row(self, name: str, metric: str) -> dict:
-        """Mean, interval, n and published value of an arm, as `tables.row` gives them."""
-        return tables.row(self.number, self.profile.name, self.runs, self.arm(name), metric)
-
     def mean(self, name: str, metric: str) -> float:
         """The mean over seeds; NaN where nothing is recorded."""
-        mean = self.row(name, metric)["mean"]
-        return float("nan") if mean is None else mean
+        return float(pd.Series(self.values(name, metric), dtype=float).mean())
 
     def cell(self, name: str, metric: str) -> str:
         """`mean ± half-width (n = …)`, or that nothing is recorded."""
-        return tables.cell(self.row(name, metric))
-
-    def curves(self, *names: str) -> pd.DataFrame:
-        """One row an epoch of these arms' runs: arm, seed, epoch, train_loss, val_errors, lr, …"""
-        parts = [
-            pd.DataFrame(record.curve).assign(arm=name, seed=record.recipe.seed)
-            for name in names
-            for record in self.records(name)
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-    def _recipe(self, name: str, seed: int | None) -> Recipe:
-        recorded = [record.recipe for record in self.records(name)]
-        found = [recipe for recipe in recorded if seed in (None, recipe.seed)]
-        if not found:
-            seeds = list(self.seeds) if seed is None else seed
-            raise LookupError(f"{name!r} has no record at seed {seeds}. TRAIN = True trains it.")
-        return found[0]
+        return tables.cell(self.runs, self.arm(name), metric)
 
     def logits(self, name: str, split: str = "test", seed: int | None = None) -> torch.Tensor:
         """Logits of an arm's run on "test" or "val" images: float32 [N, classes]. seed = None: the
         first recorded. Where only the record is kept, the network is trained again."""
-        recipe = self._recipe(name, seed)
-        if (kept := self.store.logits(recipe)) is None:
-            runs.trained(recipe, self.store)
-            kept = self.store.logits(recipe)
+        found = [r.recipe for r in self.records(name) if seed in (None, r.recipe.seed)]
+        if not found:
+            seeds = list(self.seeds) if seed is None else seed
+            raise LookupError(f"{name!r} has no record at seed {seeds}. TRAIN = True trains it.")
+        if (kept := self.store.logits(found[0])) is None:
+            runs.trained(found[0], self.store)
+            kept = self.store.logits(found[0])
         return kept[split]
-
-    def net(self, name: str, seed: int | None = None) -> nn.Module:
-        """An arm's trained network, in evaluation mode; trained again where none is kept."""
-        return runs.trained(self._recipe(name, seed), self.store)
 
     def recipes(self, *names: str) -> pd.DataFrame:
         """The fields in which the recipes of these arms differ: one row a field, one column an arm.
@@ -299,29 +229,26 @@ class Lab:
         With one arm: all that differs from the defaults.
         """
         saved = {name: pd.Series(self.arm(name).recipe.as_dict()).map(_short) for name in names}
-        frame = pd.concat(saved, axis=1)
+        frame = pd.concat(saved, axis=1).rename_axis(columns="field")
         frame = frame.drop(index=["seed", "registered"], errors="ignore").fillna("–")
-        if len(names) > 1:
-            frame = frame[frame.nunique(axis=1) > 1]
-        return frame.rename_axis(columns="field")
+        return frame[frame.nunique(axis=1) > 1] if len(names) > 1 else frame
 
     def table(self, names: str | Sequence[str], metric: str = "test_accuracy") -> pd.DataFrame:
         """Published, recorded and, where it is another, this run: mean ± 95 % interval (n).
 
-        names: a table's title, or arms. One row an arm.
+        names: a table's title, or arms. One row an arm. Recorded is at the profile's own seeds; on
+        `smoke` it is what laptop recorded.
         """
         if isinstance(names, str):
             names = [n for n, arm in self.arms.items() if arm.table == names]
-        recorded = {  # an arm that is recorded at both profiles stands here as at paper
-            arm.name: tables.cell(tables.row(self.number, profile, runs, arm, metric))
-            for profile, found, runs in reversed([*_recorded(self.number, self.store)])
-            for arm in found
-        }
+        known = PROFILES["laptop"] if self.profile.name == "smoke" else self.profile
+        real = {arm.name: arm for arm in arms(self.number, known.name) if arm.name in names}
+        recorded = tables.tidy(real.values(), known.seeds, self.store)
         rows = {
             name: {
                 "published": tables.number(self.arm(name).metrics.get(metric)),
-                "recorded": recorded.get(name, "not recorded"),
-                f"this run ({self.arms[name].recipe.dataset}, {self.profile.name})": self.cell(
+                "recorded": tables.cell(recorded, self.arm(name), metric),
+                f"this run ({self.arm(name).recipe.dataset}, {self.profile.name})": self.cell(
                     name, metric
                 ),
             }
@@ -335,46 +262,37 @@ class Lab:
         same = (frame.iloc[:, -1] == frame["recorded"]).all()
         return frame.iloc[:, :-1] if same else frame
 
-    def metrics(self, name: str) -> pd.DataFrame:
-        """Every metric that an arm is held against: one row a metric."""
-        rows = [
-            self.table([name], metric).set_axis([tables.METRICS[metric]])
-            for metric in self.arm(name).metrics
-        ]
-        return pd.concat(rows).fillna("–").rename_axis(columns="metric")
-
     def difference(self, first: str, second: str, metric: str = "test_accuracy") -> dict:
         """First arm minus second, paired by seed: keys difference, ci95, p, n (`tables`)."""
         return tables.difference(self.runs, self.arm(first), self.arm(second), metric)
 
     def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
         """For each question, first arm minus second, paired by seed, with its interval."""
-        lines = [
-            tables.difference_in_words(self.runs, question, *map(self.arm, pair), metric)
-            for question, pair in questions.items()
-        ]
+        said = functools.partial(tables.difference_in_words, self.runs, metric)
+        lines = [said(question, *map(self.arm, pair)) for question, pair in questions.items()]
         return Markdown("\n".join(lines))
 
     def best(self, select: str) -> Arm:
         """Of the arms that differ in one setting, the one that validation chooses."""
-        found = tables.best_by_validation(self.arms.values(), self.runs)
-        if select not in found:
+        family = [arm for arm in self.arms.values() if arm.select == select]
+        if (best := tables.best_by_validation(family, self.runs)) is None:
             raise ValueError(
                 f"no arms that {select!r} selects among are recorded at a seed that all share. "
-                f"There are: {list(found)}. TRAIN = True trains what is missing."
+                f"There are: {sorted({arm.select for arm in self.arms.values()} - {''})}. TRAIN = "
+                "True trains what is missing."
             )
-        return found[select]
+        return best
 
     def dots(self, ax: Axes, names: Sequence[str], metric: str = "test_accuracy", **options) -> str:
         """Arms under each other: seeds, mean, interval, published value (`figures.dots`).
 
         Arms without a record are left out. Returns the means in words, for alternative text.
         """
-        shown = {name: self.values(name, metric) for name in names}
+        shown = {name: found for name in names if (found := self.values(name, metric))}
         # toy results have nothing to stand beside
         real = {} if self.profile.name == "smoke" else self.arms
         published = {name: arm.metrics.get(metric) for name, arm in real.items()}
-        return figures.dots(ax, {k: v for k, v in shown.items() if v}, published, **options)
+        return figures.dots(ax, shown, published, **options)
 
     def show(
         self, fig: Figure, name: str, alt: str, arms: Sequence[str] = (), n: int = 0, **note
@@ -385,24 +303,24 @@ class Lab:
         note: as `figures.count` takes it.
         """
         if counts := [n or len(self.records(arm)) for arm in arms if self.records(arm)]:
-            dataset = self.arm(arms[0]).recipe.dataset
-            figures.count(fig, counts, self.profile.name, dataset, **note)
+            where = f"{self.arm(arms[0]).recipe.dataset}, profile {self.profile.name}"
+            figures.count(fig, counts, where, **note)
         figures.show(fig, name=name, alt=alt)
 
     def train(self, *recipes: Recipe, names: Sequence[str] | None = None) -> pd.DataFrame:
         """Your own recipes at this lab's seeds: trained where missing, then as `runs` holds them.
 
-        The rows join `self.runs` under the table "your own", so that every other method takes them.
+        They join the arms and the runs, so that every other method takes them.
         """
-        own = [
-            Arm("your own", name, recipe, {"test_accuracy": None})
-            for name, recipe in zip(names or [r.label for r in recipes], recipes, strict=True)
-        ]
-        runs.run_all([r for arm in own for r in arm.recipes(self.seeds)], store=self.store)
-        new = tables.tidy(own, self.seeds, self.store)
-        self.arms |= {arm.name: arm for arm in own}
-        before = self.runs[~self.runs["arm"].isin([arm.name for arm in own])]
-        self.runs = pd.concat([before, new], ignore_index=True)
+        names = names or [recipe.label for recipe in recipes]
+        own = {
+            name: Arm("your own", name, recipe, {"test_accuracy": None})
+            for name, recipe in zip(names, recipes, strict=True)
+        }
+        runs.run_all([r for arm in own.values() for r in arm.recipes(self.seeds)], self.store)
+        new = tables.tidy(own.values(), self.seeds, self.store)
+        self.arms |= own
+        self.runs = pd.concat([self.runs[~self.runs["arm"].isin(own)], new], ignore_index=True)
         return new
 
 
@@ -410,24 +328,16 @@ def _short(value: object) -> str:
     """A recipe's field in a few words: a teacher by its label."""
     if isinstance(value, dict):
         return Recipe.from_dict(value).label
-    if isinstance(value, list):
-        return ", ".join(map(_short, value))
-    return str(value)
+    return ", ".join(map(_short, value)) if isinstance(value, list) else str(value)
 
 
 def _refuse_unknown_parameters() -> None:
-    """ValueError if papermill set a name that the parameters cell does not have.
-
-    papermill injects a cell that begins with "# Parameters" and only warns of unknown names; the
-    chapter would then run with its defaults, and the reader would take the result for another.
-    """
-    shell = get_ipython()
-    seen: set[str] = set()
+    """ValueError if papermill, which only warns, set a name that the parameters cell lacks: the
+    chapter would run with its defaults, and the reader would take the result for another."""
+    shell, seen = get_ipython(), set()
     for source in shell.user_ns.get("In", []) if shell else []:
         names = set(re.findall(r"^(\w+) *=(?!=)", source, re.MULTILINE))
-        if source.startswith("# Parameters\n") and (unknown := names - seen):
-            raise ValueError(
-                f"this chapter has no parameter {', '.join(sorted(unknown))}. It has: "
-                f"{', '.join(sorted(seen))}."
-            )
+        if source.startswith("# Parameters\n") and not names <= seen:  # the cell is papermill's
+            wrong, known = (", ".join(sorted(some)) for some in (names - seen, seen))
+            raise ValueError(f"this chapter has no parameter {wrong}. It has: {known}.")
         seen |= names

@@ -1,7 +1,7 @@
 """Records beside published values, as one tidy data frame.
 
-In: arms, seeds and a store. Out: a frame with one row a run; from it the results that the README,
-the chapters and `python -m kdutils results` show: mean, 95 % interval, n, published value.
+In: arms, seeds and a store. Out: a frame with one row a run; from it, for the chapters and the
+README: mean, 95 % interval and n of an arm, differences of two, the choice among several.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,51 +79,24 @@ def values(runs: pd.DataFrame, arm: Arm, metric: str) -> list[float]:
     return found.loc[found["arm"] == arm.name, metric].dropna().tolist()
 
 
-def row(notebook: str, profile: str, runs: pd.DataFrame, arm: Arm, metric: str) -> dict:
-    """One arm and metric for programs: what is published, the mean, its interval, n, device."""
-    found = values(runs, arm, metric)
-    mean, half = metrics.mean_ci(found) if found else (None, None)
-    records = runs.loc[runs["arm"] == arm.name, "record"]
-    return {
-        "notebook": notebook,
-        "dataset": arm.recipe.dataset,
-        "arm": arm.name,
-        "metric": metric,
-        "published": arm.metrics.get(metric),
-        "mean": mean,  # not rounded here: every place that shows it then rounds the same number
-        "ci95": half,
-        "n": len(found),
-        "profile": profile,
-        "device": ", ".join(sorted({record.device for record in records})),
-        "recorded": max((record.recorded for record in records), default=""),
-    }
+def best_by_validation(arms: Iterable[Arm], runs: pd.DataFrame) -> Arm | None:
+    """Of the recorded arms the one with the lowest mean of validation errors, then of their NLL.
 
-
-def best_by_validation(arms: Iterable[Arm], runs: pd.DataFrame) -> dict[str, Arm]:
-    """By their `select`: of the recorded arms the one with the lowest mean of validation errors.
-
-    On a tie the lower negative log-likelihood decides. Only seeds that all of them share are
-    counted; arms that share none are left out.
+    Only seeds that all of them share are counted; None if they share none.
     """
-    families: dict[str, dict[str, Arm]] = {}
-    for arm in arms:
-        if arm.select:
-            families.setdefault(arm.select, {})[arm.name] = arm
-    chosen = {}
-    for select, family in families.items():
-        found = runs[runs["arm"].isin(family)]
-        in_all = found.groupby("seed")["arm"].transform("size") == found["arm"].nunique()
-        if in_all.any():
-            scores = found[in_all].groupby("arm", sort=False)[["val_errors", "val_nll"]].mean()
-            chosen[select] = family[scores.sort_values(["val_errors", "val_nll"]).index[0]]
-    return chosen
+    by_name = {arm.name: arm for arm in arms}
+    found = runs[runs["arm"].isin(by_name)]
+    found = found.groupby("seed").filter(lambda seed: len(seed) == found["arm"].nunique())
+    if found.empty:
+        return None
+    scores = found.groupby("arm", sort=False)[["val_errors", "val_nll"]].mean()
+    return by_name[scores.sort_values(["val_errors", "val_nll"]).index[0]]
 
 
 def difference(runs: pd.DataFrame, first: Arm, second: Arm, metric: str) -> dict:
-    """First arm minus second, paired by seed: keys difference, ci95, p, n.
+    """First arm minus second, paired by seed: keys difference, ci95, p, n (`metrics.paired_test`).
 
-    Seeds that only one arm has are left out. Below three pairs ci95 and p are None. Raises
-    ValueError, which says why, where there is no pair.
+    Seeds that only one arm has are left out. Raises ValueError, which says why, without any pair.
     """
     for arm in (first, second):
         if arm.name not in set(runs["arm"]):
@@ -134,14 +107,11 @@ def difference(runs: pd.DataFrame, first: Arm, second: Arm, metric: str) -> dict
     pairs = pairs[[first.name, second.name]].dropna()
     if pairs.empty:
         raise ValueError("no seed that both have")
-    one, two = pairs.to_numpy().T
-    if len(pairs) < metrics.ENOUGH:
-        return {"difference": float((one - two).mean()), "ci95": None, "p": None, "n": len(pairs)}
-    return metrics.paired_test(one, two)
+    return metrics.paired_test(*pairs.to_numpy().T)
 
 
 def difference_in_words(
-    runs: pd.DataFrame, question: str, first: Arm, second: Arm, metric: str
+    runs: pd.DataFrame, metric: str, question: str, first: Arm, second: Arm
 ) -> str:
     """A line of Markdown: the question, and the difference of two arms with its interval and p."""
     try:
@@ -165,38 +135,21 @@ def digits_of(metric: str) -> int:
     return 2 if any(word in metric for word in ("accuracy", "ece", "agreement")) else 4
 
 
-def interval(row: Mapping) -> str:
-    """`mean ± half-width` of a `row`, the mean alone below three seeds, or why there is none."""
-    if row["mean"] is None:
-        return "did not train" if row["recorded"] else "not recorded"
-    digits = digits_of(row["metric"])
-    mean = round(row["mean"], digits) + 0.0  # no minus before a zero
-    half = f" ± {row['ci95']:.{digits}f}" if row["n"] >= metrics.ENOUGH else ""
-    return f"{mean:.{digits}f}{half}"
+def interval(runs: pd.DataFrame, arm: Arm, metric: str) -> str:
+    """`mean ± half-width` over seeds, the mean alone below three, or why there is none."""
+    if not (found := values(runs, arm, metric)):
+        return "did not train" if arm.name in set(runs["arm"]) else "not recorded"
+    (mean, half), digits = metrics.shown_ci(found), digits_of(metric)
+    mean = round(mean, digits) + 0.0  # no minus before a zero
+    return f"{mean:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
-def cell(row: Mapping) -> str:
+def cell(runs: pd.DataFrame, arm: Arm, metric: str) -> str:
     """`interval` with ` (n = …)` behind a number, which no narrow page breaks."""
-    if row["mean"] is None:
-        return interval(row)
-    return f"{interval(row)} (n = {row['n']})".replace(" ", "\N{NO-BREAK SPACE}")
+    said, n = interval(runs, arm, metric), len(values(runs, arm, metric))
+    return f"{said} (n = {n})".replace(" ", "\N{NO-BREAK SPACE}") if n else said
 
 
 def number(published: float | None) -> str:
     """A published value as it is shown; a dash where there is none."""
     return "–" if published is None else f"{published:g}"
-
-
-def frame(rows: Sequence[Mapping]) -> pd.DataFrame:
-    """Each `row` as a table shows it: published, recorded mean ± 95 % interval, n."""
-    return pd.DataFrame(
-        {
-            "arm": [row["arm"] for row in rows],
-            "metric": [METRICS.get(row["metric"], row["metric"]) for row in rows],
-            "published": [number(row["published"]) for row in rows],
-            "recorded": [interval(row) for row in rows],
-            "n": [row["n"] for row in rows],
-            "data set": [row["dataset"] for row in rows],
-            "profile": [row["profile"] for row in rows],
-        }
-    )

@@ -361,7 +361,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for ax, (name, part) in zip(axes, tidy.groupby("schedule"), strict=True):
     sns.lineplot(part, x="epoch", y="curve", units="seed", estimator=None, marker="", ax=ax)
     ax.set(title=f"{name} learning rate", ylabel="validation errors (%)", ylim=(0, None))
-figures.count(fig, [5], "", "digits", unit="seeds a schedule, one line each", bars=False)
+figures.count(fig, [5], "digits", unit="seeds a schedule, one line each", bars=False)
 lab.show(fig, "02_schedules", "Validation errors by epoch, five seeds a schedule. Mean of the last "
          f"epoch: {means.iloc[:, 0].round(1).to_dict()} percent.")  # fmt: skip
 

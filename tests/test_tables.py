@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import have_mnist, put
 from scipy import stats
 
 from kdutils import data, experiments, metrics, tables
 from kdutils.recipes import Recipe
+from kdutils.site import readme
 from kdutils.store import Store
 from kdutils.tables import Arm
 
@@ -39,7 +41,7 @@ def test_every_number_from_before_the_move_is_still_there():
         assert len(runs) == len(row["ids"]), key
         hashes |= {record.id[-10:] for record in runs["record"]}
         for metric, (published, mean, half) in row["metrics"].items():
-            now = tables.row(number, profile, runs, arm, metric)
+            now = readme.row(number, profile, runs, arm, metric)
             assert (now["published"], now["mean"]) == (published, mean), (key, metric)
             assert now["ci95"] == (None if half is None else pytest.approx(half, rel=1e-12)), key
     assert len(hashes) == 250
@@ -49,7 +51,7 @@ def test_a_row_is_mean_and_t_interval_over_seeds(store, arms):
     name, errors = "teacher 784-1200-1200-10", [60, 66, 58, 71, 63]
     for seed, value in enumerate(errors):
         put(store, arms[name].recipe.with_seed(seed), value, 30)
-    [row] = [r for r in experiments.results("03", store) if r["arm"] == name]
+    [row] = [r for r in readme.rows("03", store) if r["arm"] == name]
     low, high = stats.t.interval(0.95, 4, sum(errors) / 5, stats.sem(errors))
     assert row["mean"] == pytest.approx(63.6) and row["published"] == 67 and row["n"] == 5
     assert 2 * row["ci95"] == pytest.approx(high - low, abs=1e-3)
@@ -61,11 +63,11 @@ def test_validation_chooses_the_temperature_even_where_the_test_set_would_not(st
     for name, errors, val in (("T = 2", 50, 31), ("T = 4", 60, 29), ("T = 20", 55, 33)):
         for seed in (0, 1):
             put(store, arms[f"{family}, {name}"].recipe.with_seed(seed), errors, val)
-    rows = {row["arm"]: row for row in experiments.results("03", store)}
+    rows = {row["arm"]: row for row in readme.rows("03", store)}
     chosen = rows[f"{family}, best by validation (T = 4)"]
     assert chosen["mean"] == 60 and chosen["published"] == 74
     recorded = [row for row in rows.values() if row["n"]]
-    assert len(tables.frame(recorded)) == len(recorded) == 4
+    assert len(readme.frame(recorded)) == len(recorded) == 4
 
 
 def test_selection_counts_shared_seeds_alone_and_needs_one(store):
@@ -74,32 +76,32 @@ def test_selection_counts_shared_seeds_alone_and_needs_one(store):
             if val is not None:
                 put(store, arm.recipe.with_seed(seed), 5, val)
     runs = tables.tidy([ONE, TWO], (0, 1, 2), store)
-    assert tables.best_by_validation([ONE, TWO], runs) == {"rate": TWO}  # on seed 0
-    assert tables.best_by_validation([ONE, TWO], runs[runs["seed"] > 0]) == {}
-    assert tables.best_by_validation([], runs) == {}
+    assert tables.best_by_validation([ONE, TWO], runs) is TWO  # on seed 0
+    assert tables.best_by_validation([ONE, TWO], runs[runs["seed"] > 0]) is None
+    assert tables.best_by_validation([], runs) is None
 
 
 def test_a_published_value_without_a_record_is_listed_as_not_recorded(store):
-    rows = [row for row in experiments.results("05", store) if row["published"] is not None]
+    rows = [row for row in readme.rows("05", store) if row["published"] is not None]
     assert {row["published"] for row in rows} == {
         96.21, 95.06, 95.46, 96.31, 94.175, 94.333, 94.531, 94.729, 94.788,
     }  # fmt: skip
     assert all(row["n"] == 0 and row["mean"] is None for row in rows)
-    assert set(tables.frame(rows)["recorded"]) == {"not recorded"}
+    assert set(readme.frame(rows)["recorded"]) == {"not recorded"}
 
 
 def test_a_run_that_failed_has_no_mean(store, arms):
     name = "teacher 1200, lr 0.1 (as published)"
     put(store, arms[name].recipe, 0, 0, failure="the loss is nan in epoch 1, step 3")
-    [row] = [r for r in experiments.results("03", store) if r["recorded"]]
+    [row] = [r for r in readme.rows("03", store) if r["recorded"]]
     assert row["arm"] == name and row["mean"] is None and row["n"] == 0
-    assert tables.frame([row])["recorded"].item() == "did not train"
+    assert readme.frame([row])["recorded"].item() == "did not train"
 
 
 def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
     def said() -> str:
         runs = tables.tidy([ONE, TWO], range(5), store)
-        return tables.difference_in_words(runs, "What it adds", ONE, TWO, "test_errors")
+        return tables.difference_in_words(runs, "test_errors", "What it adds", ONE, TWO)
 
     put(store, RECIPE.with_seed(0), 70, 30)
     assert said() == "- What it adds: not recorded yet (*two*)."
@@ -120,13 +122,16 @@ def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
 
 
 def test_an_interval_in_words_needs_three_seeds():
-    row = {"metric": "test_errors", "recorded": "2026-01-31", "mean": -0.04, "ci95": 0.38, "n": 3}
-    assert tables.interval(row) == "0.0 ± 0.4"
-    assert tables.interval(row | {"n": 2, "metric": "test_accuracy"}) == "-0.04"
-    assert tables.cell(row).endswith("(n\xa0=\xa03)")
-    none = row | {"mean": None, "ci95": None, "n": 0}
-    assert tables.interval(none) == tables.cell(none) == "did not train"
-    assert tables.interval(none | {"recorded": ""}) == "not recorded"
+    runs = pd.DataFrame({"arm": "one", "test_errors": [-0.2, 0.11, -0.03], "test_nll": None})
+    half = stats.t.ppf(0.975, 2) * stats.sem([-0.2, 0.11, -0.03])
+    assert tables.interval(runs, ONE, "test_errors") == f"0.0 ± {half:.1f}"  # no minus: -0.04
+    assert tables.cell(runs, ONE, "test_errors").endswith("(n\xa0=\xa03)")
+    two = runs[1:].rename(columns={"test_errors": "test_accuracy"})
+    assert tables.interval(two, ONE, "test_accuracy") == "0.04"
+    assert tables.interval(runs, ONE, "test_nll") == "did not train"
+    assert tables.cell(runs, ONE, "test_ece") == "did not train"
+    assert tables.interval(runs, TWO, "test_errors") == "not recorded"
+    assert tables.cell(runs, TWO, "test_errors") == "not recorded"
 
 
 @pytest.mark.skipif(not have_mnist(), reason="MNIST is not in the data folder; see data/README.md")

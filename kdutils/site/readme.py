@@ -1,12 +1,16 @@
 """The results in print, and the generated parts of the README: results, and measured times.
 
-In: `data/times.json`, the results, the README between its markers. Out: the same README with those
+In: `data/times.json`, records, the README between its markers. Out: the same README with those
 parts written anew. `python -m kdutils readme` calls it; a test holds it up to date.
 """
 
+import functools
+import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 import nbformat
@@ -15,6 +19,7 @@ import pandas as pd
 from kdutils import ROOT, experiments, metrics, tables
 from kdutils.runs import device_name
 from kdutils.store import Store
+from kdutils.tables import Arm
 from kdutils.training import pick_device
 
 README = ROOT / "README.md"
@@ -60,19 +65,103 @@ def notebook_table() -> str:
     return "\n".join(lines)
 
 
+def rows(number: str | None = None, store: Store | None = None) -> list[dict]:
+    """Every recorded result as a plain dict (keys: `row`), best recorded profile first.
+
+    number: only this chapter. A published value that has no record beside it yet is listed with
+    n = 0. Raises ValueError for a chapter that does not exist.
+    """
+    store, out = store or Store(), []
+    for chosen in experiments.chapters() if number is None else [str(number).zfill(2)]:
+        listed = set()
+        for profile, arms, runs in _recorded(chosen, store):
+            result = functools.partial(row, chosen, profile, runs)
+            out += [result(arm, metric) for arm in arms for metric in arm.metrics]
+            listed |= {(arm.name, metric) for arm in arms for metric in arm.metrics}
+            for select in dict.fromkeys(arm.select for arm in arms if arm.select):
+                family = [arm for arm in arms if arm.select == select]
+                if arm := tables.best_by_validation(family, runs):
+                    title = f"{select}, best by validation ({arm.setting})"
+                    best = result(arm, next(iter(arm.metrics)))
+                    out.append(best | {"arm": title, "published": arm.published_if_selected})
+        out += [
+            row(chosen, "paper", tables.tidy([], [], store), arm, metric)
+            for arm in experiments.arms(chosen, "paper")
+            for metric, published in arm.metrics.items()
+            if published is not None and (arm.name, metric) not in listed
+        ]
+    return out
+
+
+def _recorded(number: str, store: Store) -> Iterator[tuple[str, list[Arm], pd.DataFrame]]:
+    """Profile, recorded arms and their runs, for paper and then for laptop.
+
+    An arm that costs the same at both is one run: it is listed where more of its seeds are, at
+    laptop where they are as many.
+    """
+    arms = {profile: experiments.arms(number, profile) for profile in ("paper", "laptop")}
+    runs = {
+        profile: tables.tidy(arms[profile], experiments.PROFILES[profile].seeds, store)
+        for profile in arms
+    }
+    n = {
+        profile: Counter({arm.recipe: sum(runs[profile]["arm"] == arm.name) for arm in found})
+        for profile, found in arms.items()
+    }
+    paper = [arm for arm in arms["paper"] if n["paper"][arm.recipe] > n["laptop"][arm.recipe]]
+    yield "paper", paper, runs["paper"]
+    laptop = [arm for arm in arms["laptop"] if n["laptop"][arm.recipe] >= n["paper"][arm.recipe]]
+    yield "laptop", [arm for arm in laptop if n["laptop"][arm.recipe]], runs["laptop"]
+
+
+def row(notebook: str, profile: str, runs: pd.DataFrame, arm: Arm, metric: str) -> dict:
+    """One arm and metric: what is published, the mean, its interval, n, device; and in words."""
+    found, records = tables.values(runs, arm, metric), runs.loc[runs["arm"] == arm.name, "record"]
+    mean, half = metrics.mean_ci(found) if found else (None, None)
+    return {
+        "notebook": notebook,
+        "dataset": arm.recipe.dataset,
+        "arm": arm.name,
+        "metric": metric,
+        "published": arm.metrics.get(metric),
+        "mean": mean,  # not rounded here: every place that shows it then rounds the same number
+        "ci95": half,
+        "n": len(found),
+        "profile": profile,
+        "device": ", ".join(sorted({record.device for record in records})),
+        "recorded": max((record.recorded for record in records), default=""),
+        "said": tables.interval(runs, arm, metric),
+    }
+
+
+def frame(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Each `row` as a table shows it: published, recorded mean ± 95 % interval, n."""
+    shown = [
+        {
+            "arm": row["arm"],
+            "metric": tables.METRICS.get(row["metric"], row["metric"]),
+            "published": tables.number(row["published"]),
+            "recorded": row["said"],
+            "n": row["n"],
+            "data set": row["dataset"],
+            "profile": row["profile"],
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(shown)
+
+
 def frames(number: str | None = None) -> dict[str, pd.DataFrame]:
     """The results as one data frame a chapter, under its number and title."""
-    rows: dict[str, list[dict]] = {}
-    for row in experiments.results(number):
-        title = experiments.chapter(row["notebook"]).TITLE
-        rows.setdefault(f"{row['notebook']} {title}", []).append(row)
-    return {heading: tables.frame(part) for heading, part in rows.items()}
+    by_chapter = itertools.groupby(rows(number), itemgetter("notebook"))
+    return {f"{n} {experiments.chapter(n).TITLE}": frame(part) for n, part in by_chapter}
 
 
 def results(number: str | None, as_json: bool) -> list[str]:
     """Every result, or a chapter's, as lines to read or as JSON."""
     if as_json:
-        return [json.dumps(experiments.results(number), indent=2)]
+        kept = [{key: v for key, v in row.items() if key != "said"} for row in rows(number)]
+        return [json.dumps(kept, indent=2)]
     shown = [f"\n{title}\n\n{f.to_string(index=False)}" for title, f in frames(number).items()]
     return shown or ["No result is recorded yet."]
 
