@@ -46,13 +46,10 @@ class Profile:
 _REAL = {name: name for name in ("mnist", "cifar10", "cifar100", "bayes10", "digits")}
 _TOY = {"mnist": "digits", "cifar10": "bayes10-toy", "bayes10": "bayes10", "digits": "digits"}
 PROFILES = {
-    profile.name: profile
-    for profile in (
-        # float32: for networks this small, casting costs more than it saves
-        Profile("smoke", "embedded data, seconds a notebook", (0, 1), _TOY, "float32"),
-        Profile("laptop", "real data, minutes on two CPU cores", (0, 1, 2, 3, 4), _REAL),
-        Profile("paper", "the full budgets; a GPU", tuple(range(10)), _REAL),
-    )
+    # float32: for networks this small, casting costs more than it saves
+    "smoke": Profile("smoke", "embedded data, seconds a notebook", (0, 1), _TOY, "float32"),
+    "laptop": Profile("laptop", "real data, minutes on two CPU cores", (0, 1, 2, 3, 4), _REAL),
+    "paper": Profile("paper", "the full budgets; a GPU", tuple(range(10)), _REAL),
 }
 
 
@@ -143,43 +140,35 @@ class Lab:
         lines = []
         if self.profile.name == "smoke":
             lines.append(
-                "**Toy data.** The profile `smoke` trains tiny networks on embedded images in "
-                "seconds. Its numbers show that the code runs. They are not results."
+                "**Toy data.** The numbers below show that the code runs. They are not results."
             )
         if records := {record.id: record for record in self.runs["record"]}.values():
-            seconds = sum(record.seconds for record in records)
-            took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+            minutes = sum(record.seconds for record in records) / 60
             devices = ", ".join(sorted({f"{r.device} (threads: {r.threads})" for r in records}))
             lines.append(
                 f"This page rests on {len(records)} run{'s' * (len(records) > 1)} of the profile "
-                f"`{self.profile.name}`. Training them took {took} in all, on: {devices}. Reading "
-                "them takes seconds."
+                f"`{self.profile.name}`: {minutes:.1f} minutes of training, on {devices}."
             )
         if lacking := self.missing():
-            total = sum(len(arm.recipes(self.seeds)) for arm in self.arms.values())
-            said = "".join(
-                f"<li>{html.escape(name)}: seed {', '.join(map(str, seeds))}</li>"
-                for name, seeds in lacking.items()
-            )
+            n = sum(map(len, lacking.values()))
+            said = [
+                f"<li>{html.escape(name)}: seed {str(s)[1:-1]}</li>" for name, s in lacking.items()
+            ]
             lines.append(
-                f"<details><summary>{total - len(self.runs)} of {total} runs are not recorded at "
-                "these seeds; tables show the n they rest on. <code>TRAIN = True</code> trains "
-                f"what is missing.</summary><ul>{said}</ul></details>"
+                f"<details><summary>{n} of {n + len(self.runs)} runs are not recorded at these "
+                "seeds; tables show the n they rest on. <code>TRAIN = True</code> trains what is "
+                f"missing.</summary><ul>{''.join(said)}</ul></details>"
             )
         return "\n\n".join(lines)
 
     def missing(self) -> dict[str, list[int]]:
-        """Arms that lack records, each with the seeds it lacks. Seeds without any come first."""
+        """Arms that lack records, each with the seeds it lacks."""
         have = set(zip(self.runs["arm"], self.runs["seed"], strict=True))
         lacking = {
             name: [r.seed for r in arm.recipes(self.seeds) if (name, r.seed) not in have]
             for name, arm in self.arms.items()
         }
-        several = [lacking[name] for name, arm in self.arms.items() if not arm.once]
-        empty = [s for s in self.seeds if several and all(s in seeds for seeds in several)]
-        rest = {name: [s for s in seeds if s not in empty] for name, seeds in lacking.items()}
-        found = {"every arm that runs at several seeds": empty} | rest
-        return {name: seeds for name, seeds in found.items() if seeds}
+        return {name: seeds for name, seeds in lacking.items() if seeds}
 
     def dataset(self, name: str) -> data.Dataset:
         """The data set that stands for `name` at this profile: "mnist" is `digits` on smoke."""
@@ -242,25 +231,22 @@ class Lab:
         if isinstance(names, str):
             names = [n for n, arm in self.arms.items() if arm.table == names]
         known = PROFILES["laptop"] if self.profile.name == "smoke" else self.profile
-        real = {arm.name: arm for arm in arms(self.number, known.name) if arm.name in names}
-        recorded = tables.tidy(real.values(), known.seeds, self.store)
-        rows = {
-            name: {
-                "published": tables.number(self.arm(name).metrics.get(metric)),
-                "recorded": tables.cell(recorded, self.arm(name), metric),
-                f"this run ({self.arm(name).recipe.dataset}, {self.profile.name})": self.cell(
-                    name, metric
-                ),
-            }
-            for name in names
+        real = [arm for arm in arms(self.number, known.name) if arm.name in names]
+        recorded = tables.tidy(real, known.seeds, self.store)
+        held = [self.arm(name) for name in names]
+        loaded = ", ".join({arm.recipe.dataset: None for arm in held})
+        columns = {
+            "published": [tables.number(arm.metrics.get(metric)) for arm in held],
+            "recorded": [tables.cell(recorded, arm, metric) for arm in held],
+            f"this run ({loaded}, {self.profile.name})": [
+                self.cell(name, metric) for name in names
+            ],
         }
         # the name of the columns fills the corner, which would be a heading without words
-        frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="arm")
-        if (frame["published"] == "–").all():
-            frame = frame.drop(columns="published")
-        # where this run is the recorded one, a second column would say the same again
-        same = (frame.iloc[:, -1] == frame["recorded"]).all()
-        return frame.iloc[:, :-1] if same else frame
+        frame = pd.DataFrame(columns, index=list(names)).rename_axis(columns="arm")
+        published, recorded, now = (frame[column] for column in frame)
+        # where this run is the recorded one, a column of it would say the same again
+        return frame.loc[:, [(published != "–").any(), True, (now != recorded).any()]]
 
     def difference(self, first: str, second: str, metric: str = "test_accuracy") -> dict:
         """First arm minus second, paired by seed: keys difference, ci95, p, n (`tables`)."""
@@ -289,20 +275,17 @@ class Lab:
         Arms without a record are left out. Returns the means in words, for alternative text.
         """
         shown = {name: found for name in names if (found := self.values(name, metric))}
-        # toy results have nothing to stand beside
-        real = {} if self.profile.name == "smoke" else self.arms
-        published = {name: arm.metrics.get(metric) for name, arm in real.items()}
+        published = {name: self.arms[name].metrics.get(metric) for name in shown}
+        if self.profile.name == "smoke":  # toy results have nothing to stand beside
+            published = {}
         return figures.dots(ax, shown, published, **options)
 
-    def show(
-        self, fig: Figure, name: str, alt: str, arms: Sequence[str] = (), n: int = 0, **note
-    ) -> None:
+    def show(self, fig: Figure, name: str, alt: str, arms: Sequence[str] = (), **note) -> None:
         """Show a figure; `arms`: those it rests on, whose data and n are written under it.
 
-        n: where it rests on fewer runs of each than are recorded, as one whose logits it shows.
         note: as `figures.count` takes it.
         """
-        if counts := [n or len(self.records(arm)) for arm in arms if self.records(arm)]:
+        if counts := [len(self.records(arm)) for arm in arms if self.records(arm)]:
             where = f"{self.arm(arms[0]).recipe.dataset}, profile {self.profile.name}"
             figures.count(fig, counts, where, **note)
         figures.show(fig, name=name, alt=alt)

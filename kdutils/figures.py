@@ -8,7 +8,6 @@ import io
 import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn
@@ -48,31 +47,22 @@ def show(fig: Figure, *, alt: str, name: str | None = None) -> None:
     """Show the figure in the notebook, close it and leave nothing else in the cell's output.
 
     `alt` says what the figure shows to whoever cannot see it, in at least 20 characters; ValueError
-    without. With a `name` the figure is also saved, if KDUTILS_FIGURES names a folder for that.
+    without. With a `name` the figure is also saved, as SVG and PNG, if KDUTILS_FIGURES names a
+    folder for that (from the repository on); the same figure gives the same bytes.
     """
     if len(alt.strip()) < 20:
         raise ValueError(f"alt = {alt!r} is too short: say in a sentence what the figure shows.")
-    if name is not None and os.environ.get("KDUTILS_FIGURES"):
-        save(fig, name)
     stream = io.BytesIO()
     # Twice the dots, shown at their half: sharp on a dense screen.
     fig.savefig(stream, format="png", dpi=2 * fig.dpi, metadata={"Software": None})
+    if name is not None and (folder := os.environ.get("KDUTILS_FIGURES")):
+        (ROOT / folder).mkdir(parents=True, exist_ok=True)
+        (ROOT / folder / f"{name}.png").write_bytes(stream.getvalue())
+        fig.savefig(ROOT / folder / f"{name}.svg", metadata={"Date": None})
     plt.close(fig)
     png, size = Image(stream.getvalue(), retina=True)._repr_png_()
     metadata = {"image/png": {"alt": alt, **size}}
     display({"image/png": png, "text/plain": alt}, metadata=metadata, raw=True)
-
-
-def save(fig: Figure, name: str) -> Path:
-    """Write `NAME.svg` and `NAME.png`, the same bytes for the same figure; the SVG's path.
-
-    The folder is KDUTILS_FIGURES, from the repository on, or its `figures/`.
-    """
-    folder = ROOT / (os.environ.get("KDUTILS_FIGURES") or "figures")
-    folder.mkdir(parents=True, exist_ok=True)
-    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    fig.savefig(folder / f"{name}.png", dpi=2 * fig.dpi, metadata={"Software": None})
-    return folder / f"{name}.svg"
 
 
 def dot(ax: Axes, x: float, y: float, style: int = 0, **options) -> None:
@@ -104,7 +94,9 @@ def dots(
     """
     known = {name: (published or {}).get(name) for name in values}
     known = {name: value for name, value in known.items() if value is not None}
-    low, high = span([*also, *known.values(), *chain(*values.values())], at_least)
+    held = [*also, *known.values(), *chain(*values.values())]
+    room = max(0.12 * (max(held) - min(held)), at_least)
+    low, high = min(held) - room, max(held) + room
     ax.set(xlim=(low, high), ylim=(len(values) - 0.5, -0.5))
     ax.set_yticks(range(len(values)), list(values))
     said = []
@@ -117,15 +109,14 @@ def dots(
                 ax.plot(edge, k, marker, color=COLORS[0], ms=7, clip_on=False, markevery=1)
         said.append(f"{name} {mean:.2f}")
         if name in known:
-            first = name == next(iter(known))
-            reference(ax, known[name], k, label="published" if first else None)
+            reference(ax, known[name], k, "published" if name == next(iter(known)) else None)
             said[-1] += f" (published {known[name]:g})"
     return "; ".join(said)
 
 
-def reference(ax: Axes, at: float, where: float, label: str | None = None) -> None:
+def reference(ax: Axes, x: float, y: float, label: str | None = None) -> None:
     """A published value, as the open diamond that stands for one in every results figure."""
-    ax.plot(at, where, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
+    ax.plot(x, y, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
 
 
 def count(
@@ -139,10 +130,3 @@ def count(
     kind = "; bars: 95 % intervals" if bars and max(n) >= metrics.ENOUGH else ""
     note = f"{where}; n = {many} {unit}{kind}"
     fig.supxlabel(note, fontsize=9, color="#444444", x=0.99, ha="right")
-
-
-def span(values: Sequence[float], at_least: float = 1.0) -> tuple[float, float]:
-    """Axis limits that hold these values: whiskers of very few seeds may leave the picture."""
-    low, high = min(values), max(values)
-    pad = max(0.12 * (high - low), at_least)
-    return low - pad, high + pad

@@ -65,11 +65,10 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
     Fit it on validation images, never on those that it is judged on.
     """
-
-    def loss(log_t: float) -> float:
-        return nll(logits.double() / np.exp(log_t), labels)
-
-    return float(np.exp(optimize.minimize_scalar(loss, bounds=np.log([0.05, 20])).x))
+    found = optimize.minimize_scalar(
+        lambda log_t: nll(logits.double() / np.exp(log_t), labels), bounds=np.log([0.05, 20])
+    )
+    return float(np.exp(found.x))
 
 
 def agreement(student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> float:

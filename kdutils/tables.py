@@ -99,10 +99,8 @@ def difference(runs: pd.DataFrame, first: Arm, second: Arm, metric: str) -> dict
     Seeds that only one arm has are left out. Raises ValueError, which says why, without any pair.
     """
     for arm in (first, second):
-        if arm.name not in set(runs["arm"]):
-            raise ValueError(f"not recorded yet (*{arm.name}*)")
         if not values(runs, arm, metric):
-            raise ValueError(f"no answer, *{arm.name}* did not train (loss not finite)")
+            raise ValueError(f"{interval(runs, arm, metric)} (*{arm.name}*)")
     pairs = runs.pivot(index="seed", columns="arm", values=metric)
     pairs = pairs[[first.name, second.name]].dropna()
     if pairs.empty:
@@ -119,20 +117,17 @@ def difference_in_words(
     except ValueError as why:
         return f"- {question}: {why}."
     unit, digits = UNITS.get(metric, METRICS[metric]), digits_of(metric)
-    amount, n = f"{d['difference']:+.{digits}f}", f"{d['n']} pair{'s' * (d['n'] > 1)}"
+    said, n = f"- {question}: **{d['difference']:+.{digits}f}", f"{d['n']} pair{'s' * (d['n'] > 1)}"
     if d["ci95"] is None:
-        return f"- {question}: **{amount} {unit}** ({n} of seeds: too few for an interval)."
+        return f"{said} {unit}** ({n} of seeds: too few for an interval)."
     p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
-    clear = abs(d["difference"]) > d["ci95"]
-    verdict = "" if clear else " These seeds do not tell it from zero."
-    return f"- {question}: **{amount} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{verdict}"
+    unclear = " These seeds do not tell it from zero." * (abs(d["difference"]) <= d["ci95"])
+    return f"{said} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{unclear}"
 
 
 def digits_of(metric: str) -> int:
     """Decimal places that a metric is shown with."""
-    if "errors" in metric:
-        return 1
-    return 2 if any(word in metric for word in ("accuracy", "ece", "agreement")) else 4
+    return 1 if "errors" in metric else 4 if "nll" in metric or "kl_" in metric else 2
 
 
 def interval(runs: pd.DataFrame, arm: Arm, metric: str) -> str:

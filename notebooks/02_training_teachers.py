@@ -545,8 +545,9 @@ sns.barplot(pd.DataFrame({n: q[n][pick].numpy() for n in pair}).rename_axis("cla
     "class", var_name="", value_name="soft target at T = 4"), x="class", y="soft target at T = 4", hue="", ax=ax, errorbar=None,
     palette=[figures.COLORS[0], figures.COLORS[5]])  # fmt: skip
 words = (f"{n} {' and '.join(f'{v:.2f}' for v in q[n][pick].topk(2).values)}" for n in pair)
+figures.count(fig, [1], f"{digits.name}, profile {PROFILE}", unit="seed each", bars=False)
 lab.show(fig, "02_one_digit", f"A test digit, label {int(y[pick])}. Its two largest soft targets: "
-         + "; ".join(words), pair, n=1, unit="seed each", bars=False)  # fmt: skip
+         + "; ".join(words))  # fmt: skip
 
 # %% [markdown]
 # ### Does that harm the student?

@@ -104,7 +104,7 @@ def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
         return tables.difference_in_words(runs, "test_errors", "What it adds", ONE, TWO)
 
     put(store, RECIPE.with_seed(0), 70, 30)
-    assert said() == "- What it adds: not recorded yet (*two*)."
+    assert said() == "- What it adds: not recorded (*two*)."
     put(store, TWO.recipe.with_seed(1), 140, 60)
     assert said() == "- What it adds: no seed that both have."
     put(store, RECIPE.with_seed(1), 75, 30)
