@@ -23,7 +23,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from . import data, figures, runs, tables
+from . import data, figures, metrics, runs, tables
 from .recipes import MAX_SEED, Recipe
 from .store import Record, Store
 from .tables import Arm
@@ -122,7 +122,7 @@ class Lab:
         store: Store | None = None,
     ):
         _refuse_unknown_parameters()
-        self.number, self.experiments = number, chapter(number)
+        self.number, self.experiments = str(number).zfill(2), chapter(number)
         self.profile = get_profile(profile)
         self.seeds = self.profile.seeds if seeds is None else check_seeds(seeds)
         if not isinstance(train, bool):
@@ -137,11 +137,8 @@ class Lab:
 
     def _repr_markdown_(self) -> str:
         """What the page rests on: how many runs, what they took, where; and what is missing."""
-        lines = []
-        if self.profile.name == "smoke":
-            lines.append(
-                "**Toy data.** The numbers below show that the code runs. They are not results."
-            )
+        toy = "**Toy data.** The numbers below show that the code runs. They are not results."
+        lines = [toy] if self.profile.name == "smoke" else []
         if records := {record.id: record for record in self.runs["record"]}.values():
             minutes = sum(record.seconds for record in records) / 60
             devices = ", ".join(sorted({f"{r.device} (threads: {r.threads})" for r in records}))
@@ -189,16 +186,24 @@ class Lab:
         return self.runs.loc[self.runs["arm"] == self.arm(name).name, "record"].tolist()
 
     def values(self, name: str, metric: str) -> list[float]:
-        """One number a recorded seed."""
-        return tables.values(self.runs, self.arm(name), metric)
+        """One number a recorded seed; runs that did not train have none."""
+        found = self.runs.reindex(columns=["arm", metric])
+        return found.loc[found["arm"] == self.arm(name).name, metric].dropna().tolist()
 
     def mean(self, name: str, metric: str) -> float:
         """The mean over seeds; NaN where nothing is recorded."""
         return float(pd.Series(self.values(name, metric), dtype=float).mean())
 
+    def interval(self, name: str, metric: str) -> str:
+        """`mean ± half-width` over seeds, the mean alone below three, or why there is none."""
+        if found := self.values(name, metric):
+            return tables.interval(found, metric)
+        return "did not train" if self.records(name) else "not recorded"
+
     def cell(self, name: str, metric: str) -> str:
-        """`mean ± half-width (n = …)`, or that nothing is recorded."""
-        return tables.cell(self.runs, self.arm(name), metric)
+        """`interval` with ` (n = …)` behind a number, which no narrow page breaks."""
+        said, n = self.interval(name, metric), len(self.values(name, metric))
+        return f"{said} (n = {n})".replace(" ", "\N{NO-BREAK SPACE}") if n else said
 
     def logits(self, name: str, split: str = "test", seed: int | None = None) -> torch.Tensor:
         """Logits of an arm's run on "test" or "val" images: float32 [N, classes]. seed = None: the
@@ -230,14 +235,16 @@ class Lab:
         """
         if isinstance(names, str):
             names = [n for n, arm in self.arms.items() if arm.table == names]
-        known = PROFILES["laptop"] if self.profile.name == "smoke" else self.profile
-        real = [arm for arm in arms(self.number, known.name) if arm.name in names]
-        recorded = tables.tidy(real, known.seeds, self.store)
+        real, known = self, PROFILES["laptop"] if self.profile.name == "smoke" else self.profile
+        if (known, known.seeds) != (self.profile, self.seeds):
+            real = Lab(self.number, known.name, store=self.store)
         held = [self.arm(name) for name in names]
         loaded = ", ".join({arm.recipe.dataset: None for arm in held})
         columns = {
             "published": [tables.number(arm.metrics.get(metric)) for arm in held],
-            "recorded": [tables.cell(recorded, arm, metric) for arm in held],
+            "recorded": [
+                real.cell(name, metric) if name in real.arms else "not recorded" for name in names
+            ],
             f"this run ({loaded}, {self.profile.name})": [
                 self.cell(name, metric) for name in names
             ],
@@ -249,25 +256,47 @@ class Lab:
         return frame.loc[:, [(published != "–").any(), True, (now != recorded).any()]]
 
     def difference(self, first: str, second: str, metric: str = "test_accuracy") -> dict:
-        """First arm minus second, paired by seed: keys difference, ci95, p, n (`tables`)."""
-        return tables.difference(self.runs, self.arm(first), self.arm(second), metric)
+        """First arm minus second, paired by seed: keys difference, ci95, p, n.
+
+        Seeds that only one arm has are left out. Raises LookupError, which says why, without any.
+        """
+        for name in (first, second):
+            if not self.values(name, metric):
+                raise LookupError(f"{self.interval(name, metric)} (*{name}*)")
+        pairs = self.runs.pivot(index="seed", columns="arm", values=metric)
+        pairs = pairs[[first, second]].dropna()
+        if pairs.empty:
+            raise LookupError("no seed that both have")
+        return metrics.paired_test(pairs[first], pairs[second])
 
     def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
         """For each question, first arm minus second, paired by seed, with its interval."""
-        said = functools.partial(tables.difference_in_words, self.runs, metric)
-        lines = [said(question, *map(self.arm, pair)) for question, pair in questions.items()]
+        lines = []
+        for question, pair in questions.items():
+            try:
+                said = tables.difference_in_words(self.difference(*pair, metric), metric)
+            except LookupError as why:
+                said = f"{why}."
+            lines.append(f"- {question}: {said}")
         return Markdown("\n".join(lines))
 
     def best(self, select: str) -> Arm:
-        """Of the arms that differ in one setting, the one that validation chooses."""
-        family = [arm for arm in self.arms.values() if arm.select == select]
-        if (best := tables.best_by_validation(family, self.runs)) is None:
-            raise ValueError(
+        """Of the recorded arms that differ in this setting, the one that validation chooses.
+
+        It has the lowest mean of validation errors, then of their NLL, over the seeds that all
+        share. Raises LookupError if they share none.
+        """
+        family = [name for name, arm in self.arms.items() if arm.select == select]
+        found = self.runs[self.runs["arm"].isin(family)]
+        found = found.groupby("seed").filter(lambda seed: len(seed) == found["arm"].nunique())
+        if found.empty:
+            raise LookupError(
                 f"no arms that {select!r} selects among are recorded at a seed that all share. "
                 f"There are: {sorted({arm.select for arm in self.arms.values()} - {''})}. TRAIN = "
                 "True trains what is missing."
             )
-        return best
+        scores = found.groupby("arm", sort=False)[["val_errors", "val_nll"]].mean()
+        return self.arms[scores.sort_values(["val_errors", "val_nll"]).index[0]]
 
     def dots(self, ax: Axes, names: Sequence[str], metric: str = "test_accuracy", **options) -> str:
         """Arms under each other: seeds, mean, interval, published value (`figures.dots`).
@@ -290,16 +319,12 @@ class Lab:
             figures.count(fig, counts, where, **note)
         figures.show(fig, name=name, alt=alt)
 
-    def train(self, *recipes: Recipe, names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Your own recipes at this lab's seeds: trained where missing, then as `runs` holds them.
+    def train(self, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
+        """Your own recipes by name, at this lab's seeds: trained where missing, as `runs` has them.
 
         They join the arms and the runs, so that every other method takes them.
         """
-        names = names or [recipe.label for recipe in recipes]
-        own = {
-            name: Arm("your own", name, recipe, {"test_accuracy": None})
-            for name, recipe in zip(names, recipes, strict=True)
-        }
+        own = {n: Arm("your own", n, r, {"test_accuracy": None}) for n, r in recipes.items()}
         runs.run_all([r for arm in own.values() for r in arm.recipes(self.seeds)], self.store)
         new = tables.tidy(own.values(), self.seeds, self.store)
         self.arms |= own

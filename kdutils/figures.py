@@ -92,8 +92,7 @@ def dots(
     sides; an interval that reaches farther ends in an arrow at the edge. Returns the means in
     words, for alternative text.
     """
-    known = {name: (published or {}).get(name) for name in values}
-    known = {name: value for name, value in known.items() if value is not None}
+    known = {n: at for n, at in (published or {}).items() if n in values and at is not None}
     held = [*also, *known.values(), *chain(*values.values())]
     room = max(0.12 * (max(held) - min(held)), at_least)
     low, high = min(held) - room, max(held) + room

@@ -1,7 +1,7 @@
-"""Records beside published values, as one tidy data frame.
+"""Records beside published values, as one tidy data frame; and numbers as they are shown.
 
-In: arms, seeds and a store. Out: a frame with one row a run; from it, for the chapters and the
-README: mean, 95 % interval and n of an arm, differences of two, the choice among several.
+In: arms, seeds and a store. Out: a frame with one row a run. In: a mean or a difference over seeds.
+Out: the words for it, with its 95 % interval.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,76 +73,27 @@ def tidy(arms: Iterable[Arm], seeds: Sequence[int], store: Store) -> pd.DataFram
     return pd.DataFrame(rows, columns=None if rows else ["table", "arm", "seed", "record"])
 
 
-def values(runs: pd.DataFrame, arm: Arm, metric: str) -> list[float]:
-    """One value a seed; an arm without records, and runs that did not train, have none."""
-    found = runs.reindex(columns=["arm", metric])
-    return found.loc[found["arm"] == arm.name, metric].dropna().tolist()
-
-
-def best_by_validation(arms: Iterable[Arm], runs: pd.DataFrame) -> Arm | None:
-    """Of the recorded arms the one with the lowest mean of validation errors, then of their NLL.
-
-    Only seeds that all of them share are counted; None if they share none.
-    """
-    by_name = {arm.name: arm for arm in arms}
-    found = runs[runs["arm"].isin(by_name)]
-    found = found.groupby("seed").filter(lambda seed: len(seed) == found["arm"].nunique())
-    if found.empty:
-        return None
-    scores = found.groupby("arm", sort=False)[["val_errors", "val_nll"]].mean()
-    return by_name[scores.sort_values(["val_errors", "val_nll"]).index[0]]
-
-
-def difference(runs: pd.DataFrame, first: Arm, second: Arm, metric: str) -> dict:
-    """First arm minus second, paired by seed: keys difference, ci95, p, n (`metrics.paired_test`).
-
-    Seeds that only one arm has are left out. Raises ValueError, which says why, without any pair.
-    """
-    for arm in (first, second):
-        if not values(runs, arm, metric):
-            raise ValueError(f"{interval(runs, arm, metric)} (*{arm.name}*)")
-    pairs = runs.pivot(index="seed", columns="arm", values=metric)
-    pairs = pairs[[first.name, second.name]].dropna()
-    if pairs.empty:
-        raise ValueError("no seed that both have")
-    return metrics.paired_test(*pairs.to_numpy().T)
-
-
-def difference_in_words(
-    runs: pd.DataFrame, metric: str, question: str, first: Arm, second: Arm
-) -> str:
-    """A line of Markdown: the question, and the difference of two arms with its interval and p."""
-    try:
-        d = difference(runs, first, second, metric)
-    except ValueError as why:
-        return f"- {question}: {why}."
-    unit, digits = UNITS.get(metric, METRICS[metric]), digits_of(metric)
-    said, n = f"- {question}: **{d['difference']:+.{digits}f}", f"{d['n']} pair{'s' * (d['n'] > 1)}"
-    if d["ci95"] is None:
-        return f"{said} {unit}** ({n} of seeds: too few for an interval)."
-    p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
-    unclear = " These seeds do not tell it from zero." * (abs(d["difference"]) <= d["ci95"])
-    return f"{said} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{unclear}"
-
-
 def digits_of(metric: str) -> int:
     """Decimal places that a metric is shown with."""
     return 1 if "errors" in metric else 4 if "nll" in metric or "kl_" in metric else 2
 
 
-def interval(runs: pd.DataFrame, arm: Arm, metric: str) -> str:
-    """`mean ± half-width` over seeds, the mean alone below three, or why there is none."""
-    if not (found := values(runs, arm, metric)):
-        return "did not train" if arm.name in set(runs["arm"]) else "not recorded"
-    (mean, half), digits = metrics.shown_ci(found), digits_of(metric)
+def interval(values: Sequence[float], metric: str) -> str:
+    """`mean ± half-width` of one value a seed; the mean alone below three."""
+    (mean, half), digits = metrics.shown_ci(values), digits_of(metric)
     mean = round(mean, digits) + 0.0  # no minus before a zero
     return f"{mean:.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
-def cell(runs: pd.DataFrame, arm: Arm, metric: str) -> str:
-    """`interval` with ` (n = …)` behind a number, which no narrow page breaks."""
-    said, n = interval(runs, arm, metric), len(values(runs, arm, metric))
-    return f"{said} (n = {n})".replace(" ", "\N{NO-BREAK SPACE}") if n else said
+def difference_in_words(d: Mapping, metric: str) -> str:
+    """Markdown: what `metrics.paired_test` says of two arms."""
+    unit, digits = UNITS.get(metric, METRICS[metric]), digits_of(metric)
+    said, n = f"**{d['difference']:+.{digits}f}", f"{d['n']} pair{'s' * (d['n'] > 1)}"
+    if d["ci95"] is None:
+        return f"{said} {unit}** ({n} of seeds: too few for an interval)."
+    p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
+    unclear = " These seeds do not tell it from zero." * (abs(d["difference"]) <= d["ci95"])
+    return f"{said} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{unclear}"
 
 
 def number(published: float | None) -> str:

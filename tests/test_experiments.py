@@ -89,7 +89,7 @@ def test_an_arm_without_records_is_said_to_have_none_and_never_a_number(lab):
         lab.logits(name)
     with pytest.raises(ValueError, match="no arm is named 'x'. There are: teacher 784"):
         lab.cell("x", "test_errors")
-    with pytest.raises(ValueError, match="'x' selects among.*TRAIN = True"):
+    with pytest.raises(LookupError, match="'x' selects among.*TRAIN = True"):
         lab.best("x")
 
 
@@ -115,7 +115,7 @@ def test_smoke_says_loudly_that_its_numbers_are_none(store, monkeypatch):
 def test_your_own_recipe_is_trained_and_stands_among_the_arms(tiny, store, monkeypatch):
     monkeypatch.setattr(experiments, "arms", lambda number, profile: [])
     lab = Lab("01", "smoke", [0, 1], store=store)
-    new = lab.train(tiny, names=["mine"])
+    new = lab.train({"mine": tiny})
     assert new["seed"].tolist() == [0, 1] and lab.values("mine", "test_accuracy") != []
     assert lab.table(["mine"]).iloc[0, -1].endswith("(n\xa0=\xa02)")
     assert lab.logits("mine", seed=1).shape == (500, 10)

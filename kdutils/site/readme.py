@@ -4,12 +4,12 @@ In: `data/times.json`, records, the README between its markers. Out: the same RE
 parts written anew. `python -m kdutils readme` calls it; a test holds it up to date.
 """
 
-import functools
 import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 
@@ -17,9 +17,9 @@ import nbformat
 import pandas as pd
 
 from kdutils import ROOT, experiments, metrics, tables
+from kdutils.experiments import Arm, Lab
 from kdutils.runs import device_name
 from kdutils.store import Store
-from kdutils.tables import Arm
 from kdutils.training import pick_device
 
 README = ROOT / "README.md"
@@ -73,64 +73,55 @@ def rows(number: str | None = None, store: Store | None = None) -> list[dict]:
     """
     store, out = store or Store(), []
     for chosen in experiments.chapters() if number is None else [str(number).zfill(2)]:
-        listed = set()
-        for profile, arms, runs in _recorded(chosen, store):
-            result = functools.partial(row, chosen, profile, runs)
-            out += [result(arm, metric) for arm in arms for metric in arm.metrics]
-            listed |= {(arm.name, metric) for arm in arms for metric in arm.metrics}
+        paper, laptop = (Lab(chosen, profile, store=store) for profile in ("paper", "laptop"))
+        n = {
+            lab: Counter({arm.recipe: len(lab.records(name)) for name, arm in lab.arms.items()})
+            for lab in (paper, laptop)
+        }
+        # an arm that costs the same at both is one run: listed where more of its seeds are
+        shown = {
+            paper: [a for a in paper.arms.values() if n[paper][a.recipe] > n[laptop][a.recipe]],
+            laptop: [
+                arm
+                for arm in laptop.arms.values()
+                if n[laptop][arm.recipe] >= max(n[paper][arm.recipe], 1)
+            ],
+        }
+        for lab, arms in shown.items():
+            out += [row(lab, arm, metric) for arm in arms for metric in arm.metrics]
             for select in dict.fromkeys(arm.select for arm in arms if arm.select):
-                family = [arm for arm in arms if arm.select == select]
-                if arm := tables.best_by_validation(family, runs):
+                with suppress(LookupError):
+                    arm = lab.best(select)
                     title = f"{select}, best by validation ({arm.setting})"
-                    best = result(arm, next(iter(arm.metrics)))
+                    best = row(lab, arm, next(iter(arm.metrics)))
                     out.append(best | {"arm": title, "published": arm.published_if_selected})
+        listed = {arm.name for arms in shown.values() for arm in arms}
         out += [
-            row(chosen, "paper", tables.tidy([], [], store), arm, metric)
-            for arm in experiments.arms(chosen, "paper")
+            row(paper, arm, metric)
+            for arm in paper.arms.values()
             for metric, published in arm.metrics.items()
-            if published is not None and (arm.name, metric) not in listed
+            if published is not None and arm.name not in listed
         ]
     return out
 
 
-def _recorded(number: str, store: Store) -> Iterator[tuple[str, list[Arm], pd.DataFrame]]:
-    """Profile, recorded arms and their runs, for paper and then for laptop.
-
-    An arm that costs the same at both is one run: it is listed where more of its seeds are, at
-    laptop where they are as many.
-    """
-    arms = {profile: experiments.arms(number, profile) for profile in ("paper", "laptop")}
-    runs = {
-        profile: tables.tidy(arms[profile], experiments.PROFILES[profile].seeds, store)
-        for profile in arms
-    }
-    n = {
-        profile: Counter({arm.recipe: sum(runs[profile]["arm"] == arm.name) for arm in found})
-        for profile, found in arms.items()
-    }
-    paper = [arm for arm in arms["paper"] if n["paper"][arm.recipe] > n["laptop"][arm.recipe]]
-    yield "paper", paper, runs["paper"]
-    laptop = [arm for arm in arms["laptop"] if n["laptop"][arm.recipe] >= n["paper"][arm.recipe]]
-    yield "laptop", [arm for arm in laptop if n["laptop"][arm.recipe]], runs["laptop"]
-
-
-def row(notebook: str, profile: str, runs: pd.DataFrame, arm: Arm, metric: str) -> dict:
+def row(lab: Lab, arm: Arm, metric: str) -> dict:
     """One arm and metric: what is published, the mean, its interval, n, device; and in words."""
-    found, records = tables.values(runs, arm, metric), runs.loc[runs["arm"] == arm.name, "record"]
-    mean, half = metrics.mean_ci(found) if found else (None, None)
+    values, records = lab.values(arm.name, metric), lab.records(arm.name)
+    mean, half = metrics.mean_ci(values) if values else (None, None)
     return {
-        "notebook": notebook,
+        "notebook": lab.number,
         "dataset": arm.recipe.dataset,
         "arm": arm.name,
         "metric": metric,
         "published": arm.metrics.get(metric),
         "mean": mean,  # not rounded here: every place that shows it then rounds the same number
         "ci95": half,
-        "n": len(found),
-        "profile": profile,
+        "n": len(values),
+        "profile": lab.profile.name,
         "device": ", ".join(sorted({record.device for record in records})),
         "recorded": max((record.recorded for record in records), default=""),
-        "said": tables.interval(runs, arm, metric),
+        "said": lab.interval(arm.name, metric),
     }
 
 
