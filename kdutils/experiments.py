@@ -1,8 +1,7 @@
 """What a chapter asks of the engine: profiles, the chapters' arms, and `Lab`, the bench of a page.
 
-In: a chapter's number, a profile's name, seeds. Out: its arms, and a `Lab` that trains what is
-missing and shows what is recorded. A chapter's arms and budgets stand in
-`notebooks/experiments/nNN.py`; no chapter is named here.
+In: a chapter's number, a profile's name, seeds. Out: its arms, which stand in
+`notebooks/experiments/nNN.py`; a `Lab` that trains what is missing and shows what is recorded.
 """
 
 import functools
@@ -235,22 +234,21 @@ class Lab:
         """
         if isinstance(names, str):
             names = [n for n, arm in self.arms.items() if arm.table == names]
-        real, known = self, PROFILES["laptop"] if self.profile.name == "smoke" else self.profile
-        if (known, known.seeds) != (self.profile, self.seeds):
-            real = Lab(self.number, known.name, store=self.store)
-        held = [self.arm(name) for name in names]
-        loaded = ", ".join({arm.recipe.dataset: None for arm in held})
-        columns = {
-            "published": [tables.number(arm.metrics.get(metric)) for arm in held],
-            "recorded": [
-                real.cell(name, metric) if name in real.arms else "not recorded" for name in names
-            ],
-            f"this run ({loaded}, {self.profile.name})": [
-                self.cell(name, metric) for name in names
-            ],
-        }
+        at = "laptop" if self.profile.name == "smoke" else self.profile.name
+        recorded_here = at == self.profile.name and self.seeds == self.profile.seeds
+        real = self if recorded_here else Lab(self.number, at, store=self.store)
+        rows = [
+            (
+                tables.number(self.arm(name).metrics.get(metric)),
+                real.cell(name, metric) if name in real.arms else "not recorded",
+                self.cell(name, metric),
+            )
+            for name in names
+        ]
+        loaded = ", ".join({self.arms[name].recipe.dataset: None for name in names})
+        columns = ["published", "recorded", f"this run ({loaded}, {self.profile.name})"]
         # the name of the columns fills the corner, which would be a heading without words
-        frame = pd.DataFrame(columns, index=list(names)).rename_axis(columns="arm")
+        frame = pd.DataFrame(rows, list(names), columns).rename_axis(columns="arm")
         published, recorded, now = (frame[column] for column in frame)
         # where this run is the recorded one, a column of it would say the same again
         return frame.loc[:, [(published != "–").any(), True, (now != recorded).any()]]

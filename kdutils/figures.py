@@ -52,6 +52,7 @@ def show(fig: Figure, *, alt: str, name: str | None = None) -> None:
     """
     if len(alt.strip()) < 20:
         raise ValueError(f"alt = {alt!r} is too short: say in a sentence what the figure shows.")
+    fig.draw_without_rendering()  # the layout needs two passes: images keep their aspect
     stream = io.BytesIO()
     # Twice the dots, shown at their half: sharp on a dense screen.
     fig.savefig(stream, format="png", dpi=2 * fig.dpi, metadata={"Software": None})

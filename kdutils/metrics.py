@@ -169,10 +169,8 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> dict[str, fl
     Below `ENOUGH` pairs ci95 and p are None.
     """
     if len(first) != len(second):
-        raise ValueError(
-            f"paired_test needs two lists of the same length, not {len(first)} and {len(second)} "
-            "values. Pair the runs by seed."
-        )
+        sizes = f"{len(first)} and {len(second)}"
+        raise ValueError(f"paired_test needs two lists of the same length, by seed; not {sizes}.")
     difference = np.subtract(first, second)
     mean, half = shown_ci(difference)
     found = {"difference": mean, "ci95": half, "p": None, "n": len(first)}

@@ -60,8 +60,7 @@ class Arm:
 def tidy(arms: Iterable[Arm], seeds: Sequence[int], store: Store) -> pd.DataFrame:
     """One row a recorded run, in the order of arms and seeds; runs that the store lacks are not in.
 
-    Columns: table, arm, seed, record, and every metric that some record has (NaN where a run did
-    not train).
+    Columns: table, arm, seed, record, and each metric of any record (NaN: the run did not train).
     """
     rows = [
         {"table": arm.table, "arm": arm.name, "seed": recipe.seed, "record": record}
