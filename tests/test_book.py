@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import jupytext
+import pypdf
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
@@ -255,3 +256,18 @@ def test_without_scripts_all_is_there(book, browser, name):
     assert len(page.locator("article").inner_text().split()) > 0.8 * len(text.split())
     assert page.locator(".code-switch").count() == 0  # no dead control
     context.close()
+
+
+@in_browser
+def test_the_pdf_has_page_numbers_and_contents_that_lead_to_the_chapters(tmp_path):
+    printed = tmp_path / "book.pdf"
+    command = [sys.executable, "-m", "kdutils", "pdf", "--out", str(printed)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    pages = [page.extract_text() for page in pypdf.PdfReader(printed).pages]
+    assert [text.split()[-1] for text in pages] == [str(k) for k in range(1, len(pages) + 1)]
+    end = next(k for k, text in enumerate(pages) if text.startswith("The results that matter"))
+    contents = "\n".join(pages[1:end])
+    for number in (notebook.number for notebook in series.find()):
+        title, page = re.search(rf"^({number} · .*?) (\d+)$", contents, re.M | re.S).groups()
+        there = " ".join(pages[int(page) - 1].split())
+        assert there.startswith(" ".join(title.split())), title

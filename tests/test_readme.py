@@ -32,3 +32,19 @@ def test_a_block_without_markers_is_an_error():
     assert readme.with_blocks(text, [("x", "new")]) == "a\n<!-- x -->\nnew\n<!-- /x -->\nb"
     with pytest.raises(ValueError, match="<!-- y -->"):
         readme.with_blocks(text, [("y", "new")])
+
+
+@pytest.mark.parametrize(
+    ("published", "mean", "half", "kind", "said"),
+    [
+        (0.95, 1.48, 0.48, "gain", "ours is higher"),
+        (0.94, -0.03, 0.15, "gain", "ours is lower, and not told from zero"),
+        (0.1, 0.05, 0.15, "gain", "agrees, and not told from zero"),
+        (146, 154.8, 9.1, "errors", "agrees"),
+        (206, 62.0, 2.3, "errors", "we count fewer"),
+        (206, 62.0, None, "errors", "too few seeds to judge"),
+        (0.95, None, None, "gain", "not recorded"),
+    ],
+)
+def test_a_verdict_says_what_the_interval_allows(published, mean, half, kind, said):
+    assert readme._verdict(published, mean, half, kind) == said

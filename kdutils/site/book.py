@@ -166,6 +166,7 @@ def _chapter(nb: nbformat.NotebookNode, name: str) -> list[str]:
     nb.metadata = nbformat.from_dict(METADATA)
     for number, cell in enumerate(code, 1):
         tags, myst = cell.metadata.get("tags", []), cell.metadata.setdefault("mystnb", {})
+        cell.source = re.sub(r"  # (fmt|noqa):.*", "", cell.source)  # words for our formatter
         if "injected-parameters" in tags:
             cell.source = cell.source.replace("# Parameters", "# Set for this report", 1)
         if "your-turn" in tags:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from kdutils.losses import soft_targets
 
 # %% [markdown]
-# **Exercise 1.** $e^{z/T} = 1 + z/T + \dots$, and centred logits sum to zero, so
+# **Exercise 1.** $e^{z/T} = 1 + z/T + \ldots$, and centred logits sum to zero, so
 # $q = (1 + z/T)/C + O(1/T^2)$. The same holds for $p$. So $T(q - p) = (z - v)/C + O(1/T)$: ten times the
 # temperature leaves a tenth of the distance.
 

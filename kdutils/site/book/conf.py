@@ -19,6 +19,7 @@ extensions = ["myst_nb", "sphinx_copybutton"]
 nb_execution_mode = "off"  # notebooks come with their outputs
 nb_render_markdown_format = "myst"  # Markdown that a cell shows may hold formulas
 nb_output_stderr = "show"
+nb_merge_streams = True
 nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"
 myst_enable_extensions = ["amsmath", "attrs_inline", "dollarmath"]
 myst_heading_anchors = 4
