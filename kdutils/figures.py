@@ -8,7 +8,6 @@ import io
 import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn
@@ -29,92 +28,53 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 def theme() -> None:
     """Set the look for all figures that follow: clean axes, the cycle above, stable SVG."""
     cycle = cycler(color=COLORS) + cycler(linestyle=DASHES) + cycler(marker=MARKERS)
-    # A marker at every tenth of the axes' diagonal, so that a long curve stays a curve.
-    cycle *= cycler(markevery=[0.1])
-    seaborn.set_theme(
-        context="notebook",
-        style="ticks",
-        palette=COLORS,
-        rc={
-            "axes.prop_cycle": cycle,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.titlelocation": "left",
-            "axes.labelsize": 11,
-            "grid.color": "#e3e3e3",
-            "grid.linewidth": 0.8,
-            "xtick.labelsize": 10,
-            "ytick.labelsize": 10,
-            "legend.frameon": False,
-            "legend.fontsize": 10,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 5,
-            "figure.figsize": (7, 4),
-            "figure.dpi": 100,
-            "figure.constrained_layout.use": True,
-            "image.cmap": "cividis",
-            "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same everywhere
-            "svg.hashsalt": "kdutils",
-            "svg.fonttype": "none",
-        },
-    )
+    cycle *= cycler(markevery=[0.1])  # of the axes' diagonal: a long curve stays a curve
+    seaborn.set_theme(style="ticks", palette=COLORS)
+    plt.rc("axes", prop_cycle=cycle, grid=True, titlelocation="left", labelsize=11)
+    plt.rc("axes.spines", top=False, right=False)
+    plt.rc("grid", color="#e3e3e3", linewidth=0.8)
+    plt.rc(("xtick", "ytick"), labelsize=10)
+    plt.rc("legend", frameon=False, fontsize=10)
+    plt.rc("lines", linewidth=1.8, markersize=5)
+    plt.rc("figure", figsize=(7, 4), dpi=100)
+    plt.rc("figure.constrained_layout", use=True)
+    plt.rc("image", cmap="cividis")
+    plt.rc("font", **{"sans-serif": "DejaVu Sans"})  # ships with matplotlib: the same everywhere
+    plt.rc("svg", hashsalt="kdutils", fonttype="none")
 
 
 def show(fig: Figure, *, alt: str, name: str | None = None) -> None:
     """Show the figure in the notebook, close it and leave nothing else in the cell's output.
 
     `alt` says what the figure shows to whoever cannot see it, in at least 20 characters; ValueError
-    without. With a `name` the figure is also saved, if KDUTILS_FIGURES names a folder for that (a
-    relative one counts from the repository).
+    without. With a `name` the figure is also saved, as SVG and PNG, if KDUTILS_FIGURES names a
+    folder for that (from the repository on); the same figure gives the same bytes.
     """
     if len(alt.strip()) < 20:
         raise ValueError(f"alt = {alt!r} is too short: say in a sentence what the figure shows.")
-    if name is not None and os.environ.get("KDUTILS_FIGURES"):
-        save(fig, name)
+    fig.draw_without_rendering()  # the layout needs two passes: images keep their aspect
     stream = io.BytesIO()
     # Twice the dots, shown at their half: sharp on a dense screen.
     fig.savefig(stream, format="png", dpi=2 * fig.dpi, metadata={"Software": None})
+    if name is not None and (folder := os.environ.get("KDUTILS_FIGURES")):
+        (ROOT / folder).mkdir(parents=True, exist_ok=True)
+        (ROOT / folder / f"{name}.png").write_bytes(stream.getvalue())
+        fig.savefig(ROOT / folder / f"{name}.svg", metadata={"Date": None})
     plt.close(fig)
     png, size = Image(stream.getvalue(), retina=True)._repr_png_()
     metadata = {"image/png": {"alt": alt, **size}}
     display({"image/png": png, "text/plain": alt}, metadata=metadata, raw=True)
 
 
-def save(fig: Figure, name: str) -> Path:
-    """Write the figure as `NAME.svg` and `NAME.png` into the figures folder; the SVG's path.
-
-    The folder is KDUTILS_FIGURES, or `figures/` of the repository. The same figure gives the same
-    bytes, so that a file changes only when what it shows does.
-    """
-    folder = ROOT / (os.environ.get("KDUTILS_FIGURES") or "figures")
-    folder.mkdir(parents=True, exist_ok=True)
-    fig.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    fig.savefig(folder / f"{name}.png", dpi=2 * fig.dpi, metadata={"Software": None})
-    return folder / f"{name}.svg"
-
-
-def dot(
-    ax: Axes,
-    at: float,
-    where: float,
-    half: float | None = None,
-    *,
-    style: int = 0,
-    vertical: bool = False,
-    label: str | None = None,
-) -> None:
+def dot(ax: Axes, x: float, y: float, style: int = 0, **options) -> None:
     """A mean with the whiskers of its interval: the dot-and-whisker of every results figure.
 
-    Horizontal: the mean is `at` on x, in row `where`. Vertical: x = `at`, the mean is `where`.
-    half: half-width of the interval, None for a single run. style: which colour and marker.
+    style: which colour and marker. options: as `Axes.errorbar` takes them; xerr or yerr is the
+    half-width, None for a single run.
     """
-    error = {"yerr" if vertical else "xerr": half} if half is not None else {}
-    ax.errorbar(
-        at, where, **error, fmt=MARKERS[style], color=COLORS[style], ms=7, capsize=3,
-        elinewidth=1.5, markevery=1, mfc="white" if style % 2 else COLORS[style],
-        label=label, zorder=2,
-    )  # fmt: skip
+    look = {"color": COLORS[style], "mfc": "white" if style % 2 else COLORS[style], "ms": 7}
+    look |= {"fmt": MARKERS[style], "capsize": 3, "elinewidth": 1.5, "markevery": 1, "zorder": 2}
+    ax.errorbar(x, y, **look, **options)
 
 
 def dots(
@@ -124,75 +84,49 @@ def dots(
     *,
     label: str | None = None,
     at_least: float = 0.5,
-    control: str | None = None,
-    lines: Mapping[str, float] | None = None,
+    also: Collection[float] = (),
 ) -> str:
     """Arms under each other: a tick a seed, mean and interval as `dot`, published as `reference`.
 
     values: one list of numbers an arm, in the order of the rows from the top. label: of the means,
-    for a legend. lines: dotted verticals by their names. The axis holds all of these, with
-    `at_least` so much room on both sides; an interval that reaches farther ends in an arrow at the
-    edge. An arm named as `control` that lies far below all others would squeeze them into a corner,
-    so it stands in words above the axes. Returns the means in words, for alternative text.
+    for a legend. The axis holds all of these and `also`, with `at_least` so much room on both
+    sides; an interval that reaches farther ends in an arrow at the edge. Returns the means in
+    words, for alternative text.
     """
-    lines, said = lines or {}, []
-    others = [v for name, found in values.items() if name != control for v in found]
-    if others and values.get(control):
-        room = max(2.0, max(others) - min(others))
-        if max(values[control]) < min(others) - room:
-            mean, half = metrics.shown_ci(values[control])
-            said = [f"{control}: {mean:.1f}" + (f" ± {half:.1f}" if half else "") + ", to the left"]
-            values = {name: found for name, found in values.items() if name != control}
-            ax.set_title(*said, fontsize=10, loc="right")
-    known = {name: (published or {}).get(name) for name in values}
-    known = {name: value for name, value in known.items() if value is not None}
-    low, high = span([*lines.values(), *known.values(), *chain(*values.values())], at_least)
+    known = {n: at for n, at in (published or {}).items() if n in values and at is not None}
+    held = [*also, *known.values(), *chain(*values.values())]
+    room = max(0.12 * (max(held) - min(held)), at_least)
+    low, high = min(held) - room, max(held) + room
     ax.set(xlim=(low, high), ylim=(len(values) - 0.5, -0.5))
     ax.set_yticks(range(len(values)), list(values))
-    for name, at in lines.items():
-        ax.axvline(at, color="k", ls=":", lw=1.4, marker="", label=name)
+    said = []
     for k, (name, found) in enumerate(values.items()):
         mean, half = metrics.shown_ci(found)
-        dot(ax, mean, k, half, label=None if k else label)
+        dot(ax, mean, k, xerr=half, label=None if k else label)
         ax.scatter(found, [k] * len(found), marker="|", color="0.5", zorder=1)
         for edge, marker in ((low, "<"), (high, ">")):
             if half and abs(edge - mean) < half:
                 ax.plot(edge, k, marker, color=COLORS[0], ms=7, clip_on=False, markevery=1)
         said.append(f"{name} {mean:.2f}")
         if name in known:
-            first = name == next(iter(known))
-            reference(ax, known[name], k, label="published" if first else None)
+            reference(ax, known[name], k, "published" if name == next(iter(known)) else None)
             said[-1] += f" (published {known[name]:g})"
     return "; ".join(said)
 
 
-def reference(ax: Axes, at: float, where: float, label: str | None = None) -> None:
+def reference(ax: Axes, x: float, y: float, label: str | None = None) -> None:
     """A published value, as the open diamond that stands for one in every results figure."""
-    ax.plot(at, where, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
+    ax.plot(x, y, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
 
 
 def count(
-    fig: Figure,
-    n: Collection[int],
-    profile: str,
-    dataset: str,
-    unit: str = "seeds",
-    bars: bool = True,
+    fig: Figure, n: Collection[int], where: str, unit: str = "seeds", bars: bool = True
 ) -> None:
-    """Write under a figure what it rests on: data set, profile, number of runs, kind of bars.
+    """Write under a figure what it rests on: data set, number of runs, kind of bars if it has any.
 
-    profile: "" for runs that are the same at every profile. bars: whether there are intervals.
+    where: the data set, and the profile if runs depend on it.
     """
-    least, most = min(n), max(n)
-    many = f"{least}" if least == most else f"{least} to {most}"
-    kind = "; bars: 95 % intervals" if bars and most >= metrics.ENOUGH else ""
-    where = f"{dataset}, profile {profile}" if profile else dataset
+    many = " to ".join(map(str, sorted({min(n), max(n)})))
+    kind = "; bars: 95 % intervals" if bars and max(n) >= metrics.ENOUGH else ""
     note = f"{where}; n = {many} {unit}{kind}"
     fig.supxlabel(note, fontsize=9, color="#444444", x=0.99, ha="right")
-
-
-def span(values: Sequence[float], at_least: float = 1.0) -> tuple[float, float]:
-    """Axis limits that hold these values: whiskers of very few seeds may leave the picture."""
-    low, high = min(values), max(values)
-    pad = max(0.12 * (high - low), at_least)
-    return low - pad, high + pad

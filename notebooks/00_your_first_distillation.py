@@ -539,7 +539,7 @@ own = {
     "my net, distilled": replace(pupil, teacher=expert, temperature=4.0, alpha=0.9),
     "my net, my loss": replace(pupil, teacher=expert, loss="my-loss"),
 }
-found = lab.train(*own.values(), names=list(own)).groupby("arm", sort=False)
+found = lab.train(own).groupby("arm", sort=False)
 found["test_accuracy"].agg(["mean", "min", "max", "count"]).round(1)
 
 # %% [markdown]

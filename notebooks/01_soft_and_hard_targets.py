@@ -570,17 +570,18 @@ table
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
-words = lab.dots(left, arms, "test_accuracy", control="permuted teacher")
-lab.dots(right, arms[:-1], "test_nll", at_least=0.01)
+words = lab.dots(left, arms[:-1], "test_accuracy", also=[bayes_accuracy])
+lab.dots(right, arms[:-1], "test_nll", also=[bayes_nll], at_least=0.01)
 for ax, best, label in ((left, bayes_accuracy, "Bayes classifier"), (right, bayes_nll, None)):
-    low, high = ax.get_xlim()
     ax.axvline(best, color="k", ls=":", marker="", label=label)
-    ax.set_xlim(min(low, best - 0.01), max(high, best + 0.01))
+control = f"not drawn: {arms[-1]}, {lab.cell(arms[-1], 'test_accuracy')}"
 left.set(xlabel=f"accuracy on {len(test):,} test images (%)")
+left.set_title(control, fontsize=10, loc="right")
 right.set(xlabel="negative log-likelihood (nats per image)")
 fig.legend(loc="outside upper right")
 lab.show(fig, "01_first_distillation",
-         f"Test accuracy in percent: {words}; Bayes classifier {bayes_accuracy:.2f}.", arms)  # fmt: skip
+         f"Test accuracy in percent: {words}; Bayes classifier {bayes_accuracy:.2f}; {control}.",
+         arms)  # fmt: skip
 
 # %%
 lab.differences("test_accuracy", {
@@ -634,8 +635,9 @@ fig, ax = plt.subplots(figsize=(6.5, 3.7))
 for k, kind in enumerate(("hard labels", "perfect teacher")):
     for at, suffix in enumerate(sizes):
         if found := lab.values(kind + suffix, "test_accuracy"):
-            figures.dot(ax, at + (-0.04, 0.04)[k], *metrics.shown_ci(found), style=k, vertical=True,
-                        label=None if suffix else kind)  # fmt: skip
+            mean, half = metrics.shown_ci(found)
+            label = None if suffix else kind
+            figures.dot(ax, at + (-0.04, 0.04)[k], mean, style=k, yerr=half, label=label)
 ax.axhline(bayes_accuracy, color="k", ls=":", marker="", label="Bayes classifier")
 ax.set(xticks=range(3), xticklabels=by_size.index, xlim=(-0.4, 2.4), ylabel="test accuracy (%)")
 ax.legend(loc="lower right")

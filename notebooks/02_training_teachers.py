@@ -361,7 +361,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for ax, (name, part) in zip(axes, tidy.groupby("schedule"), strict=True):
     sns.lineplot(part, x="epoch", y="curve", units="seed", estimator=None, marker="", ax=ax)
     ax.set(title=f"{name} learning rate", ylabel="validation errors (%)", ylim=(0, None))
-figures.count(fig, [5], "", "digits", unit="seeds a schedule, one line each", bars=False)
+figures.count(fig, [5], "digits", unit="seeds a schedule, one line each", bars=False)
 lab.show(fig, "02_schedules", "Validation errors by epoch, five seeds a schedule. Mean of the last "
          f"epoch: {means.iloc[:, 0].round(1).to_dict()} percent.")  # fmt: skip
 
@@ -545,8 +545,9 @@ sns.barplot(pd.DataFrame({n: q[n][pick].numpy() for n in pair}).rename_axis("cla
     "class", var_name="", value_name="soft target at T = 4"), x="class", y="soft target at T = 4", hue="", ax=ax, errorbar=None,
     palette=[figures.COLORS[0], figures.COLORS[5]])  # fmt: skip
 words = (f"{n} {' and '.join(f'{v:.2f}' for v in q[n][pick].topk(2).values)}" for n in pair)
+figures.count(fig, [1], f"{digits.name}, profile {PROFILE}", unit="seed each", bars=False)
 lab.show(fig, "02_one_digit", f"A test digit, label {int(y[pick])}. Its two largest soft targets: "
-         + "; ".join(words), pair, n=1, unit="seed each", bars=False)  # fmt: skip
+         + "; ".join(words))  # fmt: skip
 
 # %% [markdown]
 # ### Does that harm the student?

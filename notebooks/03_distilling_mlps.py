@@ -300,7 +300,7 @@ def show_arms(ax, rows, metric, published, label):
     for k, (row, name) in enumerate(rows.items()):
         found = lab.values(name, metric)
         mean, half = metrics.shown_ci(found)
-        figures.dot(ax, mean, k, half, style="views" in row)
+        figures.dot(ax, mean, k, style="views" in row, xerr=half)
         ax.plot(found, [k] * len(found), "|", color="0.45", ms=12, markevery=1)
         if row in published and lab.profile.name != "smoke":  # toy data has no published value
             figures.reference(ax, published[row], k + 0.28, label=None if k else label)
@@ -495,8 +495,11 @@ lab.show(fig, "03_unseen_digit", f"Mean soft target of class 3, in percent, by d
 # explains the difference. Hinton's numbers stand beside ours for orientation, not as a contest.
 
 # %%
+from kdutils import tables
+
 unseen = "student, distilled, no 3 in the transfer set"
-lab.metrics(unseen)
+rows = {metric: lab.table([unseen], metric).loc[unseen] for metric in lab.arm(unseen).metrics}
+pd.DataFrame(rows).T.rename(tables.METRICS).rename_axis(columns="metric")
 
 # %%
 rows = []

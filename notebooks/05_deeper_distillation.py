@@ -97,13 +97,15 @@ share = found["teacher's accuracy"].astype(float).to_numpy()
 left.errorbar(share, range(len(share)), xerr=1.96 * (share * (100 - share) / n_test) ** 0.5,
               fmt="s", color="k", capsize=3, markevery=1)  # fmt: skip
 left.set(xlabel="teacher's accuracy (%)\none run; bar: luck of the test images")
-said = figures.dots(right, {n: lab.values(s, "test_accuracy") for n, s in found["student"].items()},
-                    lines={"student on hard labels": lab.mean(HARD, "test_accuracy")})  # fmt: skip
+alone = lab.mean(HARD, "test_accuracy")
+reached = {name: lab.values(arm, "test_accuracy") for name, arm in found["student"].items()}
+said = figures.dots(right, reached, also=[alone])
+right.axvline(alone, color="k", ls=":", lw=1.4, marker="", label="student on hard labels")
 fig.legend(loc="outside upper right")
 right.set(xlabel="student's accuracy (%)\nbar: luck of the seeds; arrow: it goes on")
 graded = "; ".join(f"{name} {value:.2f}" for name, value in zip(found.index, share, strict=True))
 alt = f"Accuracies in percent, from the best teacher down. Teachers: {graded}. Their students: {said}."
-alt += f" A student on hard labels: {lab.mean(HARD, 'test_accuracy'):.2f}."
+alt += f" A student on hard labels: {alone:.2f}."
 lab.show(fig, "05_gain", alt, [HARD, *found["student"]], unit="seeds a student", bars=False)
 
 # %% [markdown]

@@ -122,7 +122,8 @@ for (name, (t, _)), dash in zip(lab.experiments.POSTER.items(), figures.DASHES, 
 ax.set(xlabel="temperature T", ylabel="classes that share the answer, exp(H)", xticks=ticks, xticklabels=ticks)  # fmt: skip
 ax.minorticks_off()
 ax.figure.legend(loc="outside right upper", fontsize=9)
-figures.count(ax.figure, {len(v)}, PROFILE, anchor.dataset, "training images, view 0", bars=False)
+where = f"{anchor.dataset}, profile {PROFILE}"
+figures.count(ax.figure, {len(v)}, where, "training images, view 0", bars=False)
 words = ", ".join(f"{perplexity(v, t).mean():.2f} at T = {t:g}" for t in (1.0, 4.0, 20.0))
 figures.show(
     ax.figure, name="06_entropy", alt=f"Perplexity of the answers against T. Means: {words}."
@@ -204,7 +205,7 @@ axes[0].set(xlabel="class, by the teacher's rank", ylabel="share of the push (up
 angles.plot(ax=axes[1], markevery=1, logx=True)
 axes[1].set(xlabel="temperature T", ylabel="cosine of the teacher's gradient", xticks=ticks, xticklabels=ticks)  # fmt: skip
 axes[1].minorticks_off()
-figures.count(fig, {len(v)}, PROFILE, anchor.dataset, unit="training images", bars=False)
+figures.count(fig, {len(v)}, where, unit="training images", bars=False)
 words = "; ".join(f"T = {t:g}: {a:.2f}, {b:.2f}" for t, a, b in angles.itertuples())
 figures.show(fig, name="06_push", alt="Left: the push on the teacher's ten ranks. Right: cosine of its "
              f"gradient with the label's and with the limit of high T. {words}.")  # fmt: skip
@@ -324,7 +325,8 @@ if min(len(hard), len(at_alpha), len(at_t)) == 0:
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
 for ax, knob, part in ((axes[0], "T", at_alpha), (axes[1], "alpha", at_t)):
     for at, arm in part.groupby(knob)["arm"].first().items():
-        figures.dot(ax, at, *metrics.shown_ci(lab.values(arm, "val_accuracy")), vertical=True)
+        mean, half = metrics.shown_ci(lab.values(arm, "val_accuracy"))
+        figures.dot(ax, at, mean, yerr=half)
     ax.axhspan(hard["val_accuracy"].min(), hard["val_accuracy"].max(), color="0.5", alpha=0.3, label="hard labels, all seeds")  # fmt: skip
     ax.set(xlabel={"T": "temperature T, at α = 0.9", "alpha": "weight α, at T = 4"}[knob])
 axes[0].set(xscale="log", ylabel="validation accuracy (%)", xticks=ticks[1:-1], xticklabels=ticks[1:-1])  # fmt: skip

@@ -453,7 +453,9 @@ exchange.groupby("from hard labels to", sort=False).agg(
 fig, ax = plt.subplots(figsize=(6.6, 5.2))
 seaborn.scatterplot(exchange, x="broken", y="repaired", hue="from hard labels to", s=80, ax=ax,
                     style="from hard labels to", markers=["o", "s", "^"])  # fmt: skip
-low, high = figures.span([*exchange["broken"], *exchange["repaired"]], at_least=5)
+ends = exchange[["broken", "repaired"]].to_numpy()
+room = 5 + np.ptp(ends) / 10
+low, high = ends.min() - room, ends.max() + room
 ax.plot([low, high], [low, high], color="0.6", lw=1, ls=":", marker="")
 ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="images broken",
        ylabel="images repaired")  # fmt: skip

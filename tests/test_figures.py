@@ -1,4 +1,4 @@
-"""Figures say what they show: dots with intervals, and a control that would squeeze them."""
+"""Figures say what they show: dots with intervals, on an axis that holds them."""
 
 import matplotlib.pyplot as plt
 import pytest
@@ -28,18 +28,10 @@ def test_an_interval_beyond_the_axis_ends_in_an_arrow(ax):
     assert arrows["<"] == low and arrows[">"] == high
 
 
-def test_a_control_far_below_stands_in_words_and_leaves_the_axis_to_the_others(ax):
-    said = figures.dots(
-        ax, {"a": [60.0, 62.0], "b": [70.0], "no": [11.0, 12.0, 11.5]}, control="no"
-    )
-    assert ax.get_xlim()[0] > 50
-    assert said.startswith("no: 11.5 ± 1.2, to the left; a 61.00")
-    assert "no: 11.5" in ax.get_title(loc="right")
-
-
-def test_a_control_among_the_others_is_a_row_like_them(ax):
-    figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0], "no": [55.0, 56.0]}, control="no")
-    assert len(ax.get_yticklabels()) == 3 and ax.get_title(loc="right") == ""
+def test_an_axis_holds_what_will_be_drawn_beside_the_dots(ax):
+    figures.dots(ax, {"a": [60.0, 62.0], "b": [70.0]}, also=[80.0])
+    low, high = ax.get_xlim()
+    assert 50 < low < 60 and 80 < high < 90
 
 
 def test_a_figure_needs_words():

@@ -1,15 +1,19 @@
 """The results: aggregates over seeds, selection by validation, published values beside."""
 
 import json
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import have_mnist, put
 from scipy import stats
 
 from kdutils import data, experiments, metrics, tables
+from kdutils.experiments import Lab
 from kdutils.recipes import Recipe
+from kdutils.site import readme
 from kdutils.store import Store
 from kdutils.tables import Arm
 
@@ -24,22 +28,29 @@ def arms():
     return {arm.name: arm for arm in experiments.arms("03", "laptop")}
 
 
+@pytest.fixture
+def lab(store, monkeypatch):
+    """A maker of labs whose chapter has the arms `ONE` and `TWO`."""
+    monkeypatch.setattr(experiments, "arms", lambda number, profile: [ONE, TWO])
+    return lambda seeds=range(5): Lab("01", "laptop", seeds, store=store)
+
+
 def test_every_number_from_before_the_move_is_still_there():
     """272 results as the package of before printed them, each from the same records."""
-    store = Store()
+    store, labs = Store(), {}
     before = json.loads(BEFORE.read_text())
     assert sum(len(row["metrics"]) for row in before.values()) == 272
     hashes = set()
     for key, row in before.items():
         number, profile, name = key.split(" | ")
-        arm = {arm.name: arm for arm in experiments.arms(number, profile)}[name]
-        seeds = experiments.PROFILES[profile].seeds
-        runs = tables.tidy([arm], seeds, store)
-        runs = runs[[record.id[-10:] in row["ids"] for record in runs["record"]]]
-        assert len(runs) == len(row["ids"]), key
-        hashes |= {record.id[-10:] for record in runs["record"]}
+        if (number, profile) not in labs:
+            labs[number, profile] = Lab(number, profile, store=store)
+        lab = copy(labs[number, profile])
+        lab.runs = lab.runs[[record.id[-10:] in row["ids"] for record in lab.runs["record"]]]
+        assert len(lab.records(name)) == len(row["ids"]), key
+        hashes |= {record.id[-10:] for record in lab.records(name)}
         for metric, (published, mean, half) in row["metrics"].items():
-            now = tables.row(number, profile, runs, arm, metric)
+            now = readme.row(lab, lab.arm(name), metric)
             assert (now["published"], now["mean"]) == (published, mean), (key, metric)
             assert now["ci95"] == (None if half is None else pytest.approx(half, rel=1e-12)), key
     assert len(hashes) == 250
@@ -49,7 +60,7 @@ def test_a_row_is_mean_and_t_interval_over_seeds(store, arms):
     name, errors = "teacher 784-1200-1200-10", [60, 66, 58, 71, 63]
     for seed, value in enumerate(errors):
         put(store, arms[name].recipe.with_seed(seed), value, 30)
-    [row] = [r for r in experiments.results("03", store) if r["arm"] == name]
+    [row] = [r for r in readme.rows("03", store) if r["arm"] == name]
     low, high = stats.t.interval(0.95, 4, sum(errors) / 5, stats.sem(errors))
     assert row["mean"] == pytest.approx(63.6) and row["published"] == 67 and row["n"] == 5
     assert 2 * row["ci95"] == pytest.approx(high - low, abs=1e-3)
@@ -61,48 +72,47 @@ def test_validation_chooses_the_temperature_even_where_the_test_set_would_not(st
     for name, errors, val in (("T = 2", 50, 31), ("T = 4", 60, 29), ("T = 20", 55, 33)):
         for seed in (0, 1):
             put(store, arms[f"{family}, {name}"].recipe.with_seed(seed), errors, val)
-    rows = {row["arm"]: row for row in experiments.results("03", store)}
+    rows = {row["arm"]: row for row in readme.rows("03", store)}
     chosen = rows[f"{family}, best by validation (T = 4)"]
     assert chosen["mean"] == 60 and chosen["published"] == 74
     recorded = [row for row in rows.values() if row["n"]]
-    assert len(tables.frame(recorded)) == len(recorded) == 4
+    assert len(readme.frame(recorded)) == len(recorded) == 4
 
 
-def test_selection_counts_shared_seeds_alone_and_needs_one(store):
+def test_selection_counts_shared_seeds_alone_and_needs_one(store, lab):
     for seed, (one, two) in enumerate([(30, 20), (10, None), (None, 40)]):
         for arm, val in ((ONE, one), (TWO, two)):
             if val is not None:
                 put(store, arm.recipe.with_seed(seed), 5, val)
-    runs = tables.tidy([ONE, TWO], (0, 1, 2), store)
-    assert tables.best_by_validation([ONE, TWO], runs) == {"rate": TWO}  # on seed 0
-    assert tables.best_by_validation([ONE, TWO], runs[runs["seed"] > 0]) == {}
-    assert tables.best_by_validation([], runs) == {}
+    assert lab([0, 1, 2]).best("rate") is TWO  # on seed 0
+    for seeds in ([1, 2], [3]):
+        with pytest.raises(LookupError, match="a seed that all share. There are: \\['rate'\\]"):
+            lab(seeds).best("rate")
 
 
 def test_a_published_value_without_a_record_is_listed_as_not_recorded(store):
-    rows = [row for row in experiments.results("05", store) if row["published"] is not None]
+    rows = [row for row in readme.rows("05", store) if row["published"] is not None]
     assert {row["published"] for row in rows} == {
         96.21, 95.06, 95.46, 96.31, 94.175, 94.333, 94.531, 94.729, 94.788,
     }  # fmt: skip
     assert all(row["n"] == 0 and row["mean"] is None for row in rows)
-    assert set(tables.frame(rows)["recorded"]) == {"not recorded"}
+    assert set(readme.frame(rows)["recorded"]) == {"not recorded"}
 
 
 def test_a_run_that_failed_has_no_mean(store, arms):
     name = "teacher 1200, lr 0.1 (as published)"
     put(store, arms[name].recipe, 0, 0, failure="the loss is nan in epoch 1, step 3")
-    [row] = [r for r in experiments.results("03", store) if r["recorded"]]
+    [row] = [r for r in readme.rows("03", store) if r["recorded"]]
     assert row["arm"] == name and row["mean"] is None and row["n"] == 0
-    assert tables.frame([row])["recorded"].item() == "did not train"
+    assert readme.frame([row])["recorded"].item() == "did not train"
 
 
-def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
+def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store, lab):
     def said() -> str:
-        runs = tables.tidy([ONE, TWO], range(5), store)
-        return tables.difference_in_words(runs, "What it adds", ONE, TWO, "test_errors")
+        return lab().differences("test_errors", {"What it adds": ("one", "two")}).data
 
     put(store, RECIPE.with_seed(0), 70, 30)
-    assert said() == "- What it adds: not recorded yet (*two*)."
+    assert said() == "- What it adds: not recorded (*two*)."
     put(store, TWO.recipe.with_seed(1), 140, 60)
     assert said() == "- What it adds: no seed that both have."
     put(store, RECIPE.with_seed(1), 75, 30)
@@ -119,14 +129,18 @@ def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store):
     )
 
 
-def test_an_interval_in_words_needs_three_seeds():
-    row = {"metric": "test_errors", "recorded": "2026-01-31", "mean": -0.04, "ci95": 0.38, "n": 3}
-    assert tables.interval(row) == "0.0 ± 0.4"
-    assert tables.interval(row | {"n": 2, "metric": "test_accuracy"}) == "-0.04"
-    assert tables.cell(row).endswith("(n\xa0=\xa03)")
-    none = row | {"mean": None, "ci95": None, "n": 0}
-    assert tables.interval(none) == tables.cell(none) == "did not train"
-    assert tables.interval(none | {"recorded": ""}) == "not recorded"
+def test_an_interval_in_words_needs_three_seeds(lab):
+    values = [-0.2, 0.11, -0.03]
+    half = stats.t.ppf(0.975, 2) * stats.sem(values)
+    assert tables.interval(values, "test_errors") == f"0.0 ± {half:.1f}"  # no minus: -0.04
+    assert tables.interval([0.11, -0.03], "test_accuracy") == "0.04"
+    bench = lab()
+    bench.runs = pd.DataFrame(
+        {"arm": "one", "record": None, "test_errors": values, "test_nll": None}
+    )
+    assert bench.cell("one", "test_errors") == f"0.0\xa0±\xa0{half:.1f}\xa0(n\xa0=\xa03)"
+    assert bench.cell("one", "test_nll") == bench.cell("one", "test_ece") == "did not train"
+    assert bench.cell("two", "test_errors") == "not recorded"
 
 
 @pytest.mark.skipif(not have_mnist(), reason="MNIST is not in the data folder; see data/README.md")

@@ -1,18 +1,23 @@
 """The results in print, and the generated parts of the README: results, and measured times.
 
-In: `data/times.json`, the results, the README between its markers. Out: the same README with those
+In: `data/times.json`, records, the README between its markers. Out: the same README with those
 parts written anew. `python -m kdutils readme` calls it; a test holds it up to date.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 
 from kdutils import ROOT, experiments, metrics, tables
+from kdutils.experiments import Arm, Lab
 from kdutils.runs import device_name
 from kdutils.store import Store
 from kdutils.training import pick_device
@@ -60,19 +65,94 @@ def notebook_table() -> str:
     return "\n".join(lines)
 
 
+def rows(number: str | None = None, store: Store | None = None) -> list[dict]:
+    """Every recorded result as a plain dict (keys: `row`), best recorded profile first.
+
+    number: only this chapter. A published value that has no record beside it yet is listed with
+    n = 0. Raises ValueError for a chapter that does not exist.
+    """
+    store, out = store or Store(), []
+    for chosen in experiments.chapters() if number is None else [str(number).zfill(2)]:
+        paper, laptop = (Lab(chosen, profile, store=store) for profile in ("paper", "laptop"))
+        n = {
+            lab: Counter({arm.recipe: len(lab.records(name)) for name, arm in lab.arms.items()})
+            for lab in (paper, laptop)
+        }
+        # an arm that costs the same at both is one run: listed where more of its seeds are
+        shown = {
+            paper: [a for a in paper.arms.values() if n[paper][a.recipe] > n[laptop][a.recipe]],
+            laptop: [
+                arm
+                for arm in laptop.arms.values()
+                if n[laptop][arm.recipe] >= max(n[paper][arm.recipe], 1)
+            ],
+        }
+        for lab, arms in shown.items():
+            out += [row(lab, arm, metric) for arm in arms for metric in arm.metrics]
+            for select in dict.fromkeys(arm.select for arm in arms if arm.select):
+                with suppress(LookupError):
+                    arm = lab.best(select)
+                    title = f"{select}, best by validation ({arm.setting})"
+                    best = row(lab, arm, next(iter(arm.metrics)))
+                    out.append(best | {"arm": title, "published": arm.published_if_selected})
+        listed = {arm.name for arms in shown.values() for arm in arms}
+        out += [
+            row(paper, arm, metric)
+            for arm in paper.arms.values()
+            for metric, published in arm.metrics.items()
+            if published is not None and arm.name not in listed
+        ]
+    return out
+
+
+def row(lab: Lab, arm: Arm, metric: str) -> dict:
+    """One arm and metric: what is published, the mean, its interval, n, device; and in words."""
+    values, records = lab.values(arm.name, metric), lab.records(arm.name)
+    mean, half = metrics.mean_ci(values) if values else (None, None)
+    return {
+        "notebook": lab.number,
+        "dataset": arm.recipe.dataset,
+        "arm": arm.name,
+        "metric": metric,
+        "published": arm.metrics.get(metric),
+        "mean": mean,  # not rounded here: every place that shows it then rounds the same number
+        "ci95": half,
+        "n": len(values),
+        "profile": lab.profile.name,
+        "device": ", ".join(sorted({record.device for record in records})),
+        "recorded": max((record.recorded for record in records), default=""),
+        "said": lab.interval(arm.name, metric),
+    }
+
+
+def frame(rows: Iterable[Mapping]) -> pd.DataFrame:
+    """Each `row` as a table shows it: published, recorded mean ± 95 % interval, n."""
+    shown = [
+        {
+            "arm": row["arm"],
+            "metric": tables.METRICS.get(row["metric"], row["metric"]),
+            "published": tables.number(row["published"]),
+            "recorded": row["said"],
+            "n": row["n"],
+            "data set": row["dataset"],
+            "profile": row["profile"],
+        }
+        for row in rows
+    ]
+    return pd.DataFrame(shown)
+
+
 def frames(number: str | None = None) -> dict[str, pd.DataFrame]:
     """The results as one data frame a chapter, under its number and title."""
-    rows: dict[str, list[dict]] = {}
-    for row in experiments.results(number):
-        title = experiments.chapter(row["notebook"]).TITLE
-        rows.setdefault(f"{row['notebook']} {title}", []).append(row)
-    return {heading: tables.frame(part) for heading, part in rows.items()}
+    by_chapter = itertools.groupby(rows(number), itemgetter("notebook"))
+    return {f"{n} {experiments.chapter(n).TITLE}": frame(part) for n, part in by_chapter}
 
 
 def results(number: str | None, as_json: bool) -> list[str]:
     """Every result, or a chapter's, as lines to read or as JSON."""
     if as_json:
-        return [json.dumps(experiments.results(number), indent=2)]
+        kept = [{key: v for key, v in row.items() if key != "said"} for row in rows(number)]
+        return [json.dumps(kept, indent=2)]
     shown = [f"\n{title}\n\n{f.to_string(index=False)}" for title, f in frames(number).items()]
     return shown or ["No result is recorded yet."]
 

@@ -7,7 +7,7 @@
 import numpy as np
 import torch
 
-from kdutils import data, metrics, training, views
+from kdutils import data, metrics, runs, training, views
 from kdutils.experiments import Lab
 
 lab = Lab("02", "smoke", [0])
@@ -65,7 +65,7 @@ for name, k in best.items():
 # stands in for the mean of all thinned networks.
 
 # %%
-net = lab.net("elastic views")
+net = runs.trained(lab.arm("elastic views").recipe, lab.store)
 x = data.normalise(digits.test.images, digits).to(next(net.parameters()).device)  # [500, 1, 28, 28]
 calm = training.predict(net, digits.test.images.to(x.device), digits)  # [500, 10], dropout off
 assert torch.equal(calm, training.predict(net, digits.test.images.to(x.device), digits))

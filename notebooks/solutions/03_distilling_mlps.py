@@ -102,7 +102,7 @@ print(f"same decay: {torch.dist(right, broken):.3f} away; an eighth of the decay
 
 # %%
 without = replace(lab.arm(unseen).recipe, without_classes=(3, 8))
-run = lab.train(without, names=["no 3, no 8"])
+run = lab.train({"no 3, no 8": without})
 record = run["record"].iloc[0]
 assert record.recipe.without_classes == (3, 8) and "class_bias" not in record.metrics
 print("errors without 3 and 8:", record.metrics["test_errors"])

@@ -50,7 +50,7 @@ def assert_answers_fit(answers: torch.Tensor, labels: torch.Tensor) -> None:
 
 
 # %% [markdown]
-# **Exercise 3.** The teacher sees the student's few labels and no more. `lab.train(teacher, student)` in the
+# **Exercise 3.** The teacher sees the student's few labels and no more. `lab.train({"teacher": teacher, "student": student})` in the
 # chapter trains both. The student keeps the labels of the same images; for all others the teacher
 # answers.
 

@@ -105,4 +105,4 @@ if __name__ == "__main__":
         print(f"3: {name}: {accuracy:.2f} %, NLL {nll:.4f}")
     for name, (t, before, after, _) in tempered(lab).items():
         print(f"4: {name}: T = {t:.2f}, NLL {before:.4f} to {after:.4f}")
-    print("5: lab.train(clean_control(lab)[1], names=['from itself, equal epochs'])")
+    print("5: lab.train({'from itself, equal epochs': clean_control(lab)[1]})")
