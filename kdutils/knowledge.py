@@ -19,7 +19,7 @@ from . import views
 from .data import Dataset
 from .recipes import Recipe
 from .store import Store, reading, write
-from .training import base_split, predict, transfer_index
+from .training import predict, transfer_set
 
 
 @lru_cache(maxsize=8)
@@ -51,8 +51,7 @@ class Knowledge:
     device: torch.device | str = "cpu"
 
     def __post_init__(self) -> None:
-        self.split = base_split(self.recipe, self.dataset)
-        self.index = transfer_index(self.recipe, self.dataset)
+        self.split, self.index = transfer_set(self.recipe, self.dataset)
         self.exact = self.recipe.teacher == "posterior"
         if self.exact and self.dataset.posterior is None:
             raise ValueError(
@@ -70,7 +69,7 @@ class Knowledge:
         return self.logits(epoch)[self.givers(epoch)]
 
     def givers(self, epoch: int) -> torch.Tensor:
-        """Whose logits each image of the transfer set gets: positions [N] in `base_split`."""
+        """Whose logits each image of the transfer set gets: positions [N] in `split`."""
         order, index = self.recipe.teacher_order, self.index
         if order == "matched":
             return index

@@ -1,21 +1,22 @@
 """Recipes in, records out.
 
-`run` trains one recipe unless the store has its record; `run_all` does so for many, says beforehand
-what that will cost, and shows one bar for all of them. Several processes may do so at once: who
-trains a recipe holds its lock.
+`run` trains one recipe unless the store has its record; `run_all` does so for many and shows how
+far it is. Several processes may do so at once: who trains a recipe holds its lock.
 """
 
 import datetime
 import math
 import os
 import platform
+import re
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from statistics import median
-from typing import Any
 
+import pandas as pd
 import torch
 from filelock import Timeout
 from torch import nn
@@ -25,7 +26,7 @@ from . import __version__, data, metrics, models
 from .knowledge import Knowledge
 from .recipes import Recipe
 from .store import Record, Store
-from .training import Interrupted, NotFinite, build_net, check, fit, pick_device, predict
+from .training import Interrupted, NotFinite, OnStep, build_net, check, fit, pick_device, predict
 
 IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100}
 SHOWN_SECONDS = 0.2  # between two states of the bar
@@ -35,111 +36,90 @@ def device_name(device: torch.device) -> str:
     """What a record says it ran on: the GPU's or the processor's name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        with open("/proc/cpuinfo") as lines:
-            name = next(line.split(":")[1].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"CPU ({name})"
+    listed = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", listed.read_text() if listed.exists() else "")
+    return f"CPU ({found[1].strip() if found else platform.processor() or platform.machine()})"
 
 
-def run(recipe: Recipe, store: Store | None = None, device: torch.device | None = None) -> Record:
+def run(recipe: Recipe, store: Store) -> Record:
     """The record of a recipe: from the store, or from training it (and first its teachers).
 
     A loss that is not finite gives a record without metrics whose `failure` says where.
     """
-    store = store or Store()
-    return _kept(store.get, recipe, store, device)
+    if store.get(recipe) is None:
+        _ensure(recipe, store)
+    return store.get(recipe)
 
 
-def trained(
-    recipe: Recipe, store: Store | None = None, device: torch.device | None = None
-) -> nn.Module:
-    """The network that a recipe leads to, in evaluation mode: loaded, or trained where it is not.
+def trained(recipe: Recipe, store: Store) -> nn.Module:
+    """The network that a recipe leads to, in evaluation mode: loaded, or trained.
 
-    A committed record has no weights with it, so a teacher may have to be trained again although
-    its record exists. Raises ValueError where its training failed.
+    It is trained again where only a record was committed. Raises ValueError where that failed.
     """
-    store, device = store or Store(), device or pick_device()
-    weights = _kept(store.weights, recipe, store, device)
-    if weights is None:
+    _ensure(recipe, store)
+    if (weights := store.weights(recipe)) is None:
         raise ValueError(f"{recipe.id} has no network to load: {store.get(recipe).failure}")
     net = build_net(recipe, data.load(recipe.dataset))
     net.load_state_dict(weights)
-    return net.eval().to(device)
+    return net.eval().to(pick_device())
 
 
-def knowledge_of(
-    recipe: Recipe, store: Store | None = None, device: torch.device | None = None
-) -> Knowledge | None:
-    """What a student learns from, or None without a teacher.
-
-    Teachers that have something to be asked are loaded, or trained.
-    """
+def knowledge_of(recipe: Recipe, store: Store) -> Knowledge | None:
+    """What a student learns from, or None without a teacher; networks only where they are asked."""
     if not recipe.needs_teacher:
         return None
-    store, device = store or Store(), device or pick_device()
-    known = Knowledge(recipe, data.load(recipe.dataset), store, device=device)
+    known = Knowledge(recipe, data.load(recipe.dataset), store, device=pick_device())
     if not known.complete:
-        known.nets = [trained(teacher, store, device) for teacher in recipe.teachers]
+        known.nets = [trained(teacher, store) for teacher in recipe.teachers]
     return known
 
 
-def _kept(
-    find: Callable[[Recipe], Any],
-    recipe: Recipe,
-    store: Store,
-    device: torch.device | None = None,
-    wait: float = -1,
-    **hooks: Callable,
-) -> Any:
-    """What `find` finds of a recipe in the store, once it is trained if that is nothing.
+def _ensure(recipe: Recipe, store: Store, wait: float = -1, on_step: OnStep | None = None) -> None:
+    """Train it unless the network is here, or has failed; wait: as the timeout of `Store.lock`."""
 
-    wait: seconds to wait while another process trains the same recipe (-1: as long as it takes);
-    then filelock.Timeout.
-    """
-    if (found := find(recipe)) is None:
-        with store.lock(recipe, wait):
-            if (found := find(recipe)) is None:  # nor has another process trained it meanwhile
-                _train(recipe, store, device or pick_device(), hooks)
-                found = find(recipe)
-    return found
+    def kept() -> bool:
+        record = store.get(recipe)
+        return bool(record and (record.failure or store.weights(recipe)))
+
+    if not kept():
+        with store.lock(recipe.id, wait):
+            if not kept():  # nor has another process trained it meanwhile
+                _train(recipe, store, on_step)
 
 
-def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> None:
-    """Train, measure and record; the recipe's lock is held."""
-    dataset = data.load(recipe.dataset)
+def _train(recipe: Recipe, store: Store, on_step: OnStep | None) -> None:
+    """Train, measure, record and, outside notebooks, say a line; the recipe's lock is held."""
+    dataset, device = data.load(recipe.dataset), pick_device()
     check(recipe, dataset, device)  # before its teachers are trained
-    known = knowledge_of(recipe, store, device)
+    known = knowledge_of(recipe, store)
     checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
-    curve, measured, seconds, failure, tensors = [], {}, 0.0, None, ()
+    result, tensors = {"curve": [], "metrics": {}, "seconds": 0.0}, ()
     try:
-        fitted = fit(recipe, dataset, known and known.lesson, checkpoint, device, **hooks)
+        fitted = fit(recipe, dataset, known and known.lesson, checkpoint, device, on_step)
     except NotFinite as problem:
-        failure = str(problem)
+        said = result["failure"] = str(problem)
     except torch.cuda.OutOfMemoryError as problem:
         raise MemoryError(
             f"{recipe.id} does not fit into the memory of {device_name(device)} at batch_size "
             f"= {recipe.batch_size}. Try {max(1, recipe.batch_size // 2)}."
         ) from problem
     else:
-        curve, seconds = fitted.curve, round(fitted.seconds, 2)
         splits = {"val": dataset.val, "test": dataset.test}
+        labels = {name: split.labels for name, split in splits.items()}
         # measured from what is stored, so that stored logits give the same numbers again
         logits = {
-            name: predict(fitted.net, split.images.to(device), dataset).cpu().half().float()
+            name: predict(fitted.net, split.images, dataset).half().float()
             for name, split in splits.items()
         }
-        labels = {name: split.labels for name, split in splits.items()}
         teacher = known and known.on_test()
         measured = metrics.measure(logits, labels, teacher, recipe.without_classes)
-        measured |= metrics.by_epoch(curve, len(dataset.test))
+        measured |= metrics.by_epoch(fitted.curve, len(dataset.test))
+        seconds = round(fitted.seconds, 2)
+        result = {"curve": fitted.curve, "metrics": measured, "seconds": seconds}
         tensors = logits, fitted.net.state_dict()
+        said = f"{recipe.id}: {measured['val_accuracy']:.2f} % on validation, {seconds:.0f} s"
     record = Record(
         recipe=recipe,
-        curve=curve,
-        metrics=measured,
-        seconds=seconds,
         device=device_name(device),
         threads=torch.get_num_threads(),
         parameters=models.count_parameters(build_net(recipe, dataset)),
@@ -149,10 +129,12 @@ def _train(recipe: Recipe, store: Store, device: torch.device, hooks: dict) -> N
             "torch": torch.__version__.split("+")[0],
             "python": platform.python_version(),
         },
-        failure=failure,
         note=_note(recipe),
+        **result,
     )
     store.put(record, *tensors)
+    if not _in_notebook():
+        tqdm.write(said, file=sys.stderr)
 
 
 def _note(recipe: Recipe) -> str | None:
@@ -171,140 +153,111 @@ def _note(recipe: Recipe) -> str | None:
     return " ".join(notes) or None
 
 
-def _images(recipe: Recipe) -> int:
-    """How many a run sees in all its epochs; of a data set that is not listed, a guess."""
-    return recipe.epochs * (recipe.n_train or IMAGES.get(recipe.dataset, 10_000))
+def _in_notebook() -> bool:
+    return type(sys.stderr).__module__.startswith("ipykernel")
 
 
-def costs(recipes: Iterable[Recipe], store: Store | None = None) -> dict[Recipe, float]:
+def costs(recipes: Iterable[Recipe], store: Store) -> dict[Recipe, float]:
     """About how many seconds each run takes, where the store has a record of its network.
 
-    From the median of those records; other devices' do not count where this one has any.
+    By the median of those records; other devices' count where this one has none.
     """
-    here, seen = device_name(pick_device()), {}
-    for record in (store or Store()).all():
-        if record.seconds:
-            places = seen.setdefault(record.recipe.model, {True: [], False: []})
-            places[record.device == here].append(record.seconds / _images(record.recipe))
-    rate = {model: median(places[True] or places[False]) for model, places in seen.items()}
-    return {r: rate[r.model] * _images(r) for r in recipes if r.model in rate}
+
+    def images(recipe: Recipe) -> int:  # of a data set that is not listed, a guess
+        return recipe.epochs * (recipe.n_train or IMAGES.get(recipe.dataset, 10_000))
+
+    here = device_name(pick_device())
+    seen = ((r.recipe, r.device == here, r.seconds) for r in store.all() if r.seconds)
+    rates = [(recipe.model, own, seconds / images(recipe)) for recipe, own, seconds in seen]
+    table = pd.DataFrame(rates, columns=["model", "own", "rate"]).groupby(["model", "own"])
+    rate = table["rate"].median().groupby("model").last()  # "own" in order: False, True
+    return {r: float(rate[r.model]) * images(r) for r in recipes if r.model in rate}
 
 
-def estimate(known: dict[Recipe, float], n: int) -> str:
-    """In words, how long n runs take one after the other, by the `costs` that are known."""
-    if not known:
-        return "no run of these networks is recorded yet, so their time is not known"
-    seconds, new = sum(known.values()), n - len(known)
-    text = f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(1, seconds):.0f} s"
-    return f"{text}, and {new} of networks that no run is recorded of" if new else text
-
-
-def plan(recipes: Iterable[Recipe], store: Store, quiet: bool = False) -> dict[Recipe, float]:
+def plan(recipes: Iterable[Recipe], store: Store) -> dict[Recipe, float]:
     """What must be trained to have these records, teachers first, and the seconds it may take.
 
-    Says so unless `quiet`. Raises ValueError where something registered does not fit (`check`).
+    Says so. Raises ValueError where something registered does not fit (`check`).
     """
     asked = dict.fromkeys(recipes)
-    missing = [recipe for recipe in asked if store.get(recipe) is None]
-    if not missing:
+    if not (missing := [recipe for recipe in asked if store.get(recipe) is None]):
         return {}
     for recipe in missing:
         check(recipe, data.load(recipe.dataset), pick_device())
     todo = _with_teachers(missing, store)
-    known = costs(todo, store)
-    if not quiet:
-        extra = len(todo) - len(missing)
-        more = f", and {extra} of their teachers must be trained" if extra else ""
-        count = f"{len(missing)} of {len(asked)} runs are not in the store{more}"
-        print(f"{count}: {estimate(known, len(todo))}.", flush=True)
+    known, extra = costs(todo, store), len(todo) - len(missing)
+    times, new = [], len(todo) - len(known)
+    if known:
+        seconds = max(1, sum(known.values()))
+        times.append(f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min")
+    if new:
+        times.append(f"{new} of networks that no run is recorded of")
+    more = f", and {extra} of their teachers must be trained" if extra else ""
+    text = f"{len(missing)} of {len(asked)} runs are not in the store{more}"
+    print(f"{text}: {', and '.join(times)}.", flush=True)
     typical = median(known.values()) if known else 1.0
     return {recipe: known.get(recipe, typical) for recipe in todo}
 
 
 def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
     """Recipes, each after those of its teachers that must be trained because they are asked."""
-    todo: dict[Recipe, None] = {}
+    todo = []
     for recipe in recipes:
         known = recipe.needs_teacher and Knowledge(recipe, data.load(recipe.dataset), store)
         if known and not known.complete:
             absent = [t for t in recipe.teachers if store.weights(t) is None]
-            todo |= dict.fromkeys(_with_teachers(absent, store))
-        todo[recipe] = None
-    return list(todo)
+            todo += _with_teachers(absent, store)
+        todo.append(recipe)
+    return [*dict.fromkeys(todo)]
 
 
-def made_here(recipe: Recipe, store: Store) -> Record | None:
-    """The record of a run whose network is kept as well, or has failed."""
-    record = store.get(recipe)
-    return record if record and (record.failure or "weights" in record.files) else None
-
-
-def run_all(
-    recipes: Iterable[Recipe],
-    store: Store | None = None,
-    quiet: bool = False,
-    minutes: float | None = None,
-) -> list[Record]:
+def run_all(recipes: Iterable[Recipe], store: Store, minutes: float | None = None) -> list[Record]:
     """The records of these recipes, in their order.
 
     Trains only what the store lacks, and says beforehand how many runs that is and about how long.
     minutes: begin no run after so long; records that are then missing are not in the list.
     """
-    recipes, store = [*recipes], store or Store()
+    recipes = [*recipes]
     until = math.inf if minutes is None else time.time() + 60 * minutes
-    if todo := plan(recipes, store, quiet):
-        with progress(todo, quiet) as bar:
-            try:
+    if todo := plan(recipes, store):
+        off = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+        off = off or not (_in_notebook() or sys.stderr.isatty())
+        form = "{percentage:3.0f}% |{bar:12}| {desc}{remaining} left"
+        timing = {"miniters": 0, "smoothing": 0, "mininterval": SHOWN_SECONDS}
+        seconds = sum(todo.values())
+        try:
+            with tqdm(total=seconds, leave=False, disable=off, bar_format=form, **timing) as bar:
                 _go_through(todo, store, until, bar)
-            except KeyboardInterrupt as stop:
-                text = "Stopped; what is done is kept: run the cell again to go on."
-                raise stop if isinstance(stop, Interrupted) else Interrupted(text) from None
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:
+            text = "Stopped; what is done is kept: run the cell again to go on."
+            raise Interrupted(text) from None
     records = [record for recipe in recipes if (record := store.get(recipe))]
-    if len(records) < len(recipes) and not quiet:
-        left = len(recipes) - len(records)
+    if left := len(recipes) - len(records):
         print(f"Stopped after {minutes:g} min: {left} runs are missing. Run it again to go on.")
     return records
 
 
 def _go_through(todo: dict[Recipe, float], store: Store, until: float, bar: tqdm) -> None:
     """Train one after the other; what another process trains is passed over until the end."""
-    left, wait = [*todo], 0
-    while left:
-        passed: set[Recipe] = set()
-        for recipe in [*left]:
-            if time.time() > until:
-                return
-            passed.add(recipe)
-            if passed.isdisjoint(recipe.teachers):  # else it would wait for its teacher
-                number, end = len(todo) - len(left) + 1, bar.n + todo[recipe]
-                hooks = _shown(recipe, f"run {number} of {len(todo)}", bar, end)
-                with suppress(Timeout):
-                    _kept(lambda r: made_here(r, store), recipe, store, None, wait, **hooks)
-                    bar.update(end - bar.n)  # also where it was resumed, or trained elsewhere
-                    left.remove(recipe)
-                    passed.remove(recipe)
-        wait = 1  # second for each of them: now there is nothing else to do
+    left, wait = [*todo], dict.fromkeys(todo, 0)
 
+    def show(recipe: Recipe, begun: float, done: float) -> None:
+        at = f"run {len(todo) - len(left)} of {len(todo)} · {recipe.label} · epoch "
+        epoch = min(int(done) + 1, recipe.epochs)
+        bar.set_description_str(f"{at}{epoch}/{recipe.epochs} · ", refresh=False)
+        bar.update(begun + todo[recipe] * done / recipe.epochs - bar.n)
 
-def progress(todo: dict[Recipe, float], quiet: bool = False) -> tqdm:
-    """One line for all runs, in seconds that they are thought to take; gone at the end."""
-    seen = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
-    off = quiet or not seen or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
-    form = "{percentage:3.0f}% |{bar:12}| {desc}{remaining} left"
-    timing = {"miniters": 0, "smoothing": 0, "mininterval": SHOWN_SECONDS}
-    return tqdm(total=sum(todo.values()), leave=False, disable=off, bar_format=form, **timing)
-
-
-def _shown(recipe: Recipe, at: str, bar: tqdm, end: float) -> dict[str, Callable]:
-    """Hooks of `fit` that say in the bar which run and epoch it is, and move it up to `end`."""
-    share = (end - bar.n) / _images(recipe)
-
-    def on_epoch(entry: dict) -> None:
-        epoch = min(entry["epoch"] + 1, recipe.epochs)
-        bar.set_description_str(f"{at} · {recipe.label} · epoch {epoch}/{recipe.epochs} · ")
-
-    def on_step(images: int) -> None:
-        bar.update(min(share * images, end - bar.n))
-
-    on_epoch({"epoch": 0})
-    return {"on_epoch": on_epoch, "on_step": on_step}
+    while left and time.time() <= until:
+        recipe = left.pop(0)
+        if set(left).isdisjoint(recipe.teachers):  # else another process trains its teacher
+            on_step = partial(show, recipe, bar.n)
+            try:
+                on_step(0)
+                _ensure(recipe, store, wait[recipe], on_step)
+                on_step(recipe.epochs)  # also where it was resumed, or trained elsewhere
+                continue
+            except Timeout:
+                wait[recipe] = 1  # second, the next time: there may be nothing else to do
+        left.append(recipe)

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from . import ROOT
 from .recipes import Recipe
@@ -102,8 +102,8 @@ class Store:
     def put(
         self,
         record: Record,
-        logits: dict[str, torch.Tensor] | None = None,
-        weights: dict[str, torch.Tensor] | None = None,
+        logits: dict[str, Tensor] | None = None,
+        weights: dict[str, Tensor] | None = None,
     ) -> None:
         """Keep a record in the local layer, with its logits (as float16) and the net's weights."""
         path, files = self.local / f"{record.id}.json", {}
@@ -112,28 +112,32 @@ class Store:
         for kind, tensors in (("logits", half), ("weights", weights)):
             if tensors:
                 whole = {name: values.cpu().contiguous() for name, values in tensors.items()}
-                files[kind] = write(_beside(path, kind), save(whole))
+                files[kind] = write(path.with_suffix(f".{kind}.safetensors"), save(whole))
         body = vars(record) | {"recipe": record.recipe.as_dict()}
         del body["files"]
         write(path, _text({"files": files, "record": body} if files else {"record": body}))
 
-    def weights(self, recipe: Recipe) -> dict[str, torch.Tensor] | None:
+    def weights(self, recipe: Recipe) -> dict[str, Tensor] | None:
         """The trained weights, where this machine has them; Damaged where they are broken."""
         return self._tensors(recipe, "weights")
 
-    def logits(self, recipe: Recipe) -> dict[str, torch.Tensor] | None:
+    def logits(self, recipe: Recipe) -> dict[str, Tensor] | None:
         """Stored logits by split ("val", "test"): float32 [N, classes], or None."""
         found = self._tensors(recipe, "logits")
         return found and {name: values.float() for name, values in found.items()}
 
-    def _tensors(self, recipe: Recipe, kind: str) -> dict[str, torch.Tensor] | None:
-        for path in self._paths(recipe):  # tensors without a record have nobody to vouch for them
-            if _beside(path, kind).exists():
-                return _load(_beside(path, kind), read(path).files.get(kind))
+    def _tensors(self, recipe: Recipe, kind: str) -> dict[str, Tensor] | None:
+        for record in self._paths(recipe):  # without one, nobody vouches for the tensors
+            if (path := record.with_suffix(f".{kind}.safetensors")).exists():
+                expected = read(record).files.get(kind)
+                with reading(path) as content:
+                    if expected not in (None, hashlib.sha256(content).hexdigest()):
+                        raise ValueError("its checksum is not the one in its record")
+                    return load(content)
         return None
 
     @contextmanager
-    def lock(self, what: Recipe | str, timeout: float = -1) -> Iterator[None]:
+    def lock(self, name: str, timeout: float = -1) -> Iterator[None]:
         """Held while a recipe is trained or a file is made, so that no two processes do it.
 
         timeout: seconds to wait for another process (-1: as long as it takes), then
@@ -141,17 +145,12 @@ class Store:
         """
         self.local.mkdir(parents=True, exist_ok=True)
         try:
-            name = what if isinstance(what, str) else what.id
             with FileLock(self.local / f".{name}.lock", timeout=timeout):
                 yield
         finally:
-            self.sweep()
-
-    def sweep(self) -> None:
-        """Delete lock files that nobody holds; who is waiting for one sees that it is gone."""
-        for free in self.local.glob(".*.lock"):
-            with suppress(Timeout, OSError), FileLock(free, timeout=0):
-                free.unlink()
+            for free in self.local.glob(".*.lock"):  # who waits for one sees that it is gone
+                with suppress(Timeout, OSError), FileLock(free, timeout=0):
+                    free.unlink()
 
     def all(self) -> list[Record]:
         """Every record of both layers, each once, by id."""
@@ -161,16 +160,8 @@ class Store:
         return [read(path) for path in paths.values()]
 
 
-def _beside(record: Path, kind: str) -> Path:
-    """The file of a record's "logits" or "weights"."""
-    return record.with_name(f"{record.stem}.{kind}.safetensors")
-
-
 def _text(content: dict) -> bytes:
-    """The file of a record: what it holds, under a checksum of it.
-
-    The checksum of records without files covers their "record": so they were written at first.
-    """
+    """A record's file: its content, under a checksum of it (without "files": of the "record")."""
     covered = json.dumps(content if "files" in content else content["record"], sort_keys=True)
     whole = {"sha256": hashlib.sha256(covered.encode()).hexdigest()} | content
     return json.dumps(whole, indent=1).encode() + b"\n"
@@ -183,14 +174,5 @@ def read(path: Path) -> Record:
         del content["sha256"]  # made anew by _text
         if written.replace(b"\r\n", b"\n") != _text(content):  # git on Windows may add the \r
             raise ValueError("its checksum does not fit its content")
-        body = content["record"]
-        recipe = Recipe.from_dict(body["recipe"])
-        return Record(**(body | {"recipe": recipe}), files=content.get("files", {}))
-
-
-def _load(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
-    """The tensors in a file. Raises Damaged where they are not those of the record."""
-    with reading(path) as content:
-        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError("its checksum is not the one in its record")
-        return load(content)
+        recipe = Recipe.from_dict(content["record"].pop("recipe"))
+        return Record(recipe, **content["record"], files=content.get("files", {}))

@@ -14,17 +14,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import nn, optim
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch import Tensor, nn, optim
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR
 
 from . import data, losses, metrics, models, views
 from .recipes import Recipe
 from .store import reading, write
 
-TeacherLogits = Callable[[int], torch.Tensor]  # epoch -> logits [N, classes] on that epoch's view
+TeacherLogits = Callable[[int], Tensor]  # epoch (from 0) -> logits [N, classes] on its view
+OnStep = Callable[[float], None]  # called after each step: how many epochs are done
 CHECKPOINT_SECONDS = 5
 PREPARE_IMAGES = 5_000
 PREDICT_BATCH = 250
+OPTIMIZERS = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD, "nesterov": optim.SGD}
+SCHEDULES = {  # optimizer, steps -> scheduler
+    "constant": lambda optimizer, _: ConstantLR(optimizer, factor=1.0),
+    "cosine": CosineAnnealingLR,
+    "one-cycle": lambda optimizer, steps: OneCycleLR(
+        optimizer, optimizer.defaults["lr"], total_steps=steps, cycle_momentum=False
+    ),
+}
 
 
 class NotFinite(ArithmeticError):
@@ -40,33 +49,29 @@ class Interrupted(KeyboardInterrupt):
 
 def pick_device() -> torch.device:
     """The first CUDA device, or the CPU; KDUTILS_DEVICE ("cpu" or "cuda") decides otherwise."""
-    found = torch.cuda.is_available()
-    wanted = os.environ.get("KDUTILS_DEVICE") or ("cuda" if found else "cpu")
-    if wanted not in ("cpu", "cuda"):
-        raise ValueError(f'KDUTILS_DEVICE = {wanted!r} must be "cpu" or "cuda", or not be set.')
-    if wanted == "cuda" and not found:
+    gpu = torch.cuda.is_available()
+    wanted = os.environ.get("KDUTILS_DEVICE") or ("cuda" if gpu else "cpu")
+    if wanted not in ("cpu", "cuda") or (wanted == "cuda" and not gpu):
         raise ValueError(
-            "KDUTILS_DEVICE asks for a GPU, but PyTorch finds none here. Unset it to use the CPU, "
-            "or install a driver and a CUDA build."
+            f'KDUTILS_DEVICE = {wanted!r} must be "cpu", or "cuda" where PyTorch finds a GPU (here '
+            f"it finds {'one' if gpu else 'none: that takes a driver and a CUDA build'}), or unset."
         )
     return torch.device(wanted)
 
 
-def base_split(recipe: Recipe, dataset: data.Dataset) -> data.Split:
-    """The images that views and stored knowledge are counted over: [N] in a fixed order."""
+def transfer_set(recipe: Recipe, dataset: data.Dataset) -> tuple[data.Split, Tensor]:
+    """The images that views and stored knowledge are counted over, in a fixed order.
+
+    With the positions [N] among them that the recipe learns from: all, less the classes left out.
+    """
     split = dataset.all if recipe.train_on == "all" else dataset.train
     if recipe.n_train is not None and recipe.n_train > len(split):
         raise ValueError(
             f"n_train = {recipe.n_train} is more than the {len(split)} images of {dataset.name}."
         )
-    return split.take(slice(recipe.n_train))
-
-
-def transfer_index(recipe: Recipe, dataset: data.Dataset) -> torch.Tensor:
-    """The positions in `base_split` that a recipe learns from: all, less the classes left out."""
-    labels = base_split(recipe, dataset).labels
-    left_out = torch.tensor(recipe.without_classes, dtype=labels.dtype)
-    return torch.nonzero(~torch.isin(labels, left_out))[:, 0]
+    split = split.take(slice(recipe.n_train))
+    left_out = torch.tensor(recipe.without_classes, dtype=split.labels.dtype)
+    return split, torch.nonzero(~torch.isin(split.labels, left_out))[:, 0]
 
 
 def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
@@ -74,58 +79,39 @@ def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
     return int(views.hash32(torch.tensor(seed), epoch, purpose))
 
 
-def epoch_order(seed: int, epoch: int, n: int) -> torch.Tensor:
+def epoch_order(seed: int, epoch: int, n: int) -> Tensor:
     """The order in which a run of this seed sees its n images in an epoch (from 0): int64 [n]."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch, 1)))
 
 
 def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
     """The recipe's network, freshly initialised from its seed."""
+    classes = len(dataset.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return models.build(
-            recipe.model, dataset.in_shape, len(dataset.classes), dropout=recipe.dropout
-        )
+        return models.build(recipe.model, dataset.in_shape, classes, dropout=recipe.dropout)
 
 
-def optimizer_for(recipe: Recipe, net: nn.Module) -> optim.Optimizer:
-    learned = [p for p in net.parameters() if p.requires_grad]
-    options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
-    adaptive = {"adam": optim.Adam, "adamw": optim.AdamW}
-    if recipe.optimizer in adaptive:
-        return adaptive[recipe.optimizer](learned, **options)
-    nesterov = recipe.optimizer == "nesterov"
-    return optim.SGD(learned, momentum=recipe.momentum, nesterov=nesterov, **options)
-
-
-def scheduler_for(recipe: Recipe, optimizer: optim.Optimizer, steps: int) -> LRScheduler:
-    if recipe.schedule == "one-cycle":
-        return OneCycleLR(optimizer, recipe.lr, total_steps=steps, cycle_momentum=False)
-    if recipe.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, steps)
-    return ConstantLR(optimizer, factor=1.0)
-
-
-def forward(net: nn.Module, x: torch.Tensor, precision: str) -> torch.Tensor:
+def forward(net: nn.Module, x: Tensor, precision: str) -> Tensor:
     """A network's logits for normalised images [B, C, H, W]: float32 [B, classes]."""
     if getattr(net, "channels_last", False):
         x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = net(x)
-    return logits.float()
+        return net(x).float()
 
 
 @torch.no_grad()
 def predict(
-    net: nn.Module, images: torch.Tensor, dataset: data.Dataset, precision: str = "float32"
-) -> torch.Tensor:
+    net: nn.Module, images: Tensor, dataset: data.Dataset, precision: str = "float32"
+) -> Tensor:
     """Logits of a network in evaluation mode, for images uint8 [N, C, H, W].
 
-    Returns float32 [N, classes] on the images' device.
+    Returns float32 [N, classes] on the images' device, whatever the network's.
     """
     net.eval()
-    parts = (data.normalise(part, dataset) for part in images.split(PREDICT_BATCH))
-    return torch.cat([forward(net, x, precision) for x in parts])
+    device = next(net.parameters(), images).device
+    parts = (data.normalise(part.to(device), dataset) for part in images.split(PREDICT_BATCH))
+    return torch.cat([forward(net, x, precision) for x in parts]).to(images.device)
 
 
 def fit(
@@ -134,14 +120,11 @@ def fit(
     teacher_logits: TeacherLogits | None = None,
     checkpoint: Path | None = None,
     device: torch.device | None = None,
-    on_epoch: Callable[[dict], None] | None = None,
-    on_step: Callable[[int], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> "Run":
     """Train one network by its recipe: the run, with its `net`, `curve` and `seconds`.
 
-    teacher_logits: for an epoch, the logits [N, classes] on its view of the transfer set.
     checkpoint: a file to resume from, saved after the first epoch and then every few seconds.
-    on_epoch: called with each entry of the curve; on_step: with the number of images of each step.
     Raises NotFinite, with recipe, epoch and step, after an epoch with a loss that is not finite;
     ValueError where a teacher is missing or `check` fails; Interrupted when stopped by hand.
     """
@@ -156,8 +139,6 @@ def fit(
     try:
         while len(run.curve) < recipe.epochs:
             run.epoch(teacher_logits, on_step)
-            if on_epoch:
-                on_epoch(run.curve[-1])
             if checkpoint and time.perf_counter() - saved > CHECKPOINT_SECONDS:
                 run.save(checkpoint)
                 kept, saved = len(run.curve), time.perf_counter()
@@ -174,13 +155,14 @@ def fit(
 class Run:
     """A run: its `net`, its `curve` (one dict an epoch) and the `seconds` that those took."""
 
+    KEPT = "net", "optimizer", "scheduler"  # in a checkpoint, beside curve and seconds
+
     def __init__(self, recipe: Recipe, dataset: data.Dataset, device: torch.device):
         self.recipe, self.dataset, self.device = recipe, dataset, device
         self.curve: list[dict[str, float]] = []
         self.seconds, self.start = 0.0, time.perf_counter()
-        self.loss = losses.of(recipe.loss)
-        index = transfer_index(recipe, dataset)
-        split = base_split(recipe, dataset).take(index)
+        split, index = transfer_set(recipe, dataset)
+        split = split.take(index)
         if recipe.n_labels is not None:
             labels = split.labels.masked_fill(index >= recipe.n_labels, losses.NO_LABEL)
             split = data.Split(split.images, labels)
@@ -190,13 +172,17 @@ class Run:
             net.to(memory_format=torch.channels_last)
         if hasattr(net, "prepare"):  # filters that are computed from images, not learned
             net.prepare(data.normalise(self.train.images[:PREPARE_IMAGES], dataset))
-        self.steps = -(-len(self.train) // recipe.batch_size)
-        self.optimizer = optimizer_for(recipe, net)
-        self.scheduler = scheduler_for(recipe, self.optimizer, self.steps * recipe.epochs)
+        options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": True}
+        if recipe.optimizer in ("sgd", "nesterov"):
+            options |= {"momentum": recipe.momentum, "nesterov": recipe.optimizer == "nesterov"}
+        learned = [p for p in net.parameters() if p.requires_grad]
+        self.optimizer = OPTIMIZERS[recipe.optimizer](learned, **options)
+        self.steps = math.ceil(len(index) / recipe.batch_size)  # an epoch
+        self.scheduler = SCHEDULES[recipe.schedule](self.optimizer, self.steps * recipe.epochs)
 
     def save(self, checkpoint: Path) -> None:
         """Write a checkpoint: 32 bytes of SHA-256, then what torch.save writes."""
-        state = {name: getattr(self, name).state_dict() for name in _STATES}
+        state = {name: getattr(self, name).state_dict() for name in self.KEPT}
         buffer = io.BytesIO()
         torch.save(state | {"curve": self.curve, "seconds": self.seconds}, buffer)
         content = buffer.getvalue()
@@ -208,14 +194,12 @@ class Run:
             if hashlib.sha256(content[32:]).digest() != content[:32]:
                 raise ValueError("its checksum does not fit its content")
         saved = torch.load(io.BytesIO(content[32:]), map_location=self.device, weights_only=True)
-        for name in _STATES:
+        for name in self.KEPT:
             getattr(self, name).load_state_dict(saved[name])
         self.curve, self.seconds = saved["curve"], saved["seconds"]
         self.start -= self.seconds
 
-    def epoch(
-        self, teacher_logits: TeacherLogits | None, on_step: Callable[[int], None] | None
-    ) -> None:
+    def epoch(self, teacher_logits: TeacherLogits | None, on_step: OnStep | None) -> None:
         """Train for one epoch and add what came of it to the curve."""
         recipe, epoch = self.recipe, len(self.curve)
         order = epoch_order(recipe.seed, epoch, len(self.train)).to(self.device)
@@ -228,24 +212,26 @@ class Run:
                 f"{recipe.id}: the teacher answered for {len(soft)} images, but the transfer set "
                 f"holds {len(images)}. Knowledge and recipe must name the same images."
             )
-        step_losses = torch.zeros(self.steps, device=self.device)  # read once: no sync a step
         self.net.train()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        loss_of, each, (group,) = losses.of(recipe.loss), [], self.optimizer.param_groups
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(epoch_seed(recipe.seed, epoch, 2))  # dropout
-            for step, batch in enumerate(order.split(recipe.batch_size)):
+            for batch in order.split(recipe.batch_size):
                 x = data.normalise(images[batch], self.dataset)
                 z = forward(self.net, x, recipe.precision)
                 t = None if soft is None else soft[batch].float()
-                loss = self.loss(z, t, self.train.labels[batch], recipe)
+                loss = loss_of(z, t, self.train.labels[batch], recipe)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
-                if epoch == step == 0:
-                    _fuse_where_layouts_agree(self.optimizer)
+                if not (epoch or each):  # 2.14, CPU: a fused step is wrong where layouts differ
+                    grads = ((p, p.grad) for p in group["params"] if p.grad is not None)
+                    group["fused"] = all(p.is_contiguous() == g.is_contiguous() for p, g in grads)
                 self.optimizer.step()
                 self.scheduler.step()
-                step_losses[step] = loss.detach()
+                each.append(loss.detach())
                 if on_step:
-                    on_step(len(batch))
+                    on_step(epoch + len(each) / self.steps)
+        step_losses = torch.stack(each)  # read once: no sync a step
         wrong = (~torch.isfinite(step_losses)).nonzero()
         if len(wrong):
             raise NotFinite(
@@ -258,13 +244,8 @@ class Run:
 
     def _entry(self, train_loss: float) -> dict[str, float]:
         """What the curve says about the epoch that has just ended."""
-
-        def logits(split: data.Split) -> torch.Tensor:
-            images = split.images.to(self.device)
-            return predict(self.net, images, self.dataset, self.recipe.precision).cpu()
-
-        val, test = self.dataset.val, self.dataset.test
-        z = logits(val)
+        val, test, precision = self.dataset.val, self.dataset.test, self.recipe.precision
+        z = predict(self.net, val.images, self.dataset, precision)
         entry = {
             "epoch": len(self.curve) + 1,
             "train_loss": round(train_loss, 6),
@@ -273,25 +254,9 @@ class Run:
             "lr": self.scheduler.get_last_lr()[0],
         }
         if self.recipe.watch_test:
-            entry["test_errors"] = metrics.errors(logits(test), test.labels)
+            z = predict(self.net, test.images, self.dataset, precision)
+            entry["test_errors"] = metrics.errors(z, test.labels)
         return entry
-
-
-_STATES = ("net", "optimizer", "scheduler")  # of a run, that a checkpoint keeps
-
-
-def _fuse_where_layouts_agree(optimizer: optim.Optimizer) -> None:
-    """On the CPU a fused step is wrong, without a word, where a gradient is laid out otherwise.
-
-    Seen in PyTorch 2.14: channels-last weights with contiguous gradients.
-    """
-
-    def layout(values: torch.Tensor) -> list[int]:  # strides of dimensions with several entries
-        return [step for step, size in zip(values.stride(), values.shape, strict=True) if size > 1]
-
-    (group,) = optimizer.param_groups
-    learned = [p for p in group["params"] if p.grad is not None]
-    group["fused"] = all(layout(p) == layout(p.grad) for p in learned)
 
 
 def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
@@ -307,20 +272,21 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
     x, wanted = data.normalise(few.images, dataset), [len(few), len(dataset.classes)]
     net = build_net(recipe, dataset).to(device).train()
     trying = f"model = {recipe.model!r}"
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        try:
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
             z = forward(net, x, recipe.precision).detach().requires_grad_()
             if list(z.shape) != wanted:
                 raise ValueError(f"it gives {list(z.shape)}; it must give logits {wanted}")
             trying = f"loss = {recipe.loss!r}"
             t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
             loss = losses.of(recipe.loss)(z, t, few.labels, recipe)
-            if not isinstance(loss, torch.Tensor) or loss.ndim:
-                came = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
-                raise ValueError(f"it gives a {came}; it must give a scalar tensor")
-            if not (loss.requires_grad and torch.isfinite(loss)):
-                must = "be finite and depend on the student's logits, its first argument"
-                raise ValueError(f"it gives {loss.item()}; it must {must}")
-        except Exception as problem:  # whatever a reader's code raises
-            given = f"images {list(x.shape)} of {dataset.name}"
-            raise ValueError(f"{trying} fails on {given}: {problem}.") from problem
+            scalar = isinstance(loss, Tensor) and not loss.ndim
+            if not (scalar and loss.requires_grad and loss.isfinite()):
+                kind = f"{type(loss).__name__} {list(getattr(loss, 'shape', []))}"
+                raise ValueError(
+                    f"it gives {loss.item() if scalar else kind}; it must give a finite scalar "
+                    "tensor that depends on the student's logits, its first argument"
+                )
+    except Exception as problem:  # whatever a reader's code raises
+        given = f"images {list(x.shape)} of {dataset.name}"
+        raise ValueError(f"{trying} fails on {given}: {problem}.") from problem

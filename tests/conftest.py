@@ -1,6 +1,7 @@
-"""One thread a worker: two torch processes on two cores would wait for each other."""
+"""One thread a worker: two torch processes on two cores would wait for each other. On the CPU."""
 
 import importlib.util
+import os
 from types import ModuleType
 
 import experiments  # noqa: F401  (bayes10 and the deep networks join)
@@ -12,6 +13,7 @@ from kdutils.recipes import Recipe
 from kdutils.store import Record, Store
 
 torch.set_num_threads(1)
+os.environ["KDUTILS_DEVICE"] = "cpu"
 
 
 @pytest.fixture

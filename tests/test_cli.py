@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import click
 import pytest
@@ -142,7 +141,7 @@ def test_what_stands_beside_a_published_value_is_trained_first_and_the_cheap_bef
     second = {recipe for arm in arms for recipe in arm.recipes(range(3))} - first
     third = {recipe for arm in arms for recipe in arm.recipes(range(7))} - first - second
     assert first and second and third
-    seconds = runs.costs(found)
+    seconds = runs.costs(found, Store())
     for part in (first, second, third):
         now, found = found[: len(part)], found[len(part) :]
         assert set(now) == part
@@ -150,69 +149,66 @@ def test_what_stands_beside_a_published_value_is_trained_first_and_the_cheap_bef
     assert found == []
 
 
+TWO_JOBS = [sys.executable, "-m", "kdutils", "run", "--jobs", "2"]
+
+
 @pytest.fixture
-def student(tiny):
-    teacher = replace(tiny, model="mlp-64-64", epochs=6, views="jitter", view_stream=1)
-    return replace(tiny, teacher=teacher, temperature=4.0, views="jitter")
+def elsewhere(tmp_path):
+    """What a command is started with, so that it keeps its runs in an empty folder."""
+    environment = os.environ | {"KDUTILS_RUNS": str(tmp_path / "runs")}
+    return {"cwd": ROOT, "env": environment, "text": True}
 
 
-def test_runs_in_several_processes_give_the_records_of_one(student, store, tmp_path, capsys):
-    kinds = student, replace(student, temperature=1.0), student.teacher
-    recipes = [recipe.with_seed(seed) for recipe in kinds for seed in (0, 1)]
-    backlog.train_at_once(recipes, store, jobs=2)
-    said = capsys.readouterr().out.splitlines()
-    alone = runs.run_all(recipes, Store(tmp_path / "alone"), quiet=True)
+def test_runs_in_several_processes_give_the_records_of_one(elsewhere, tmp_path):
+    command = [*TWO_JOBS, "07", "--profile", "smoke", "--seeds", "90,91"]
+    result = subprocess.run(command, **elsewhere, capture_output=True, check=True)
+    recipes = backlog.wanted("07", "smoke", [90, 91])
+    alone = runs.run_all(recipes, Store(tmp_path / "alone"))
+    store = Store(tmp_path / "runs")
     for a, b in zip(map(store.get, recipes), alone, strict=True):
         assert (a.recipe, a.metrics) == (b.recipe, b.metrics)
         assert [e["val_errors"] for e in a.curve] == [e["val_errors"] for e in b.curve]
-    assert "6 of 6 runs are not in the store" in said[0]
-    count, names, accuracy = zip(*(line.split()[:3] for line in said[-6:]), strict=True)
-    assert count == tuple(f"{n}/6" for n in range(1, 7))
-    shown = dict(zip(names, accuracy, strict=True))
-    assert shown == {f"{r.id}:": f"{r.metrics['val_accuracy']:.2f}" for r in alone}
-    assert names.index(f"{student.teacher.id}:") < names.index(f"{student.id}:")
-    backlog.train_at_once(recipes, store, jobs=2)
-    assert capsys.readouterr().out == ""
+    n = len(recipes)
+    first, *_, last = result.stdout.splitlines()
+    assert f"{n} of {n} runs are not in the store" in first
+    assert last == f"The store holds {n} of the {n} runs of chapter 07."
+    shown = {line.split(" % ")[0] for line in result.stderr.splitlines()}
+    assert shown == {f"{r.id}: {r.metrics['val_accuracy']:.2f}" for r in alone}
+    assert len(result.stderr.splitlines()) == n  # each was trained once
+    again = subprocess.run(command, **elsewhere, capture_output=True, check=True)
+    assert (again.stdout, again.stderr) == (f"{last}\n", "")
 
 
-def test_a_run_that_fails_in_its_process_ends_the_command_with_what_it_said(tiny, store, capfd):
-    recipes = [replace(tiny, epochs=1_000_000), replace(tiny, n_train=60_000)]
-    with pytest.raises(ChildProcessError):
-        backlog.train_at_once(recipes, store, jobs=2)
-    assert "n_train = 60000 is more than" in capfd.readouterr().err
-    assert not list(store.local.glob(".*.lock"))
+def test_a_process_that_fails_ends_the_command_with_1_and_what_it_said(elsewhere, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "checkpoints").write_text("This should be a folder.")
+    command = [*TWO_JOBS, "07", "--profile", "smoke", "--seeds", "90"]
+    result = subprocess.run(command, **elsewhere, capture_output=True)
+    assert result.returncode == 1 and "The store holds" not in result.stdout
+    assert result.stderr.count("error: ") == 2 and "checkpoints" in result.stderr
+    assert not list((tmp_path / "runs").glob(".*.lock"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_stopping_the_command_stops_every_process_and_keeps_checkpoints(how, tmp_path):
-    """As Ctrl-C does, and as what ends this one process alone and at once does."""
-    code = [sys.executable, "-c", TWO_LONG_RUNS.format(folder=str(tmp_path))]
-    command = subprocess.Popen(code, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-
-    def checkpoints():
-        return {p.name: p.stat().st_mtime_ns for p in (tmp_path / "checkpoints").glob("*.ckpt")}
-
+@pytest.mark.parametrize("whom", ["all", "the first"])
+def test_stopping_the_command_stops_every_process(whom, elsewhere, tmp_path):
+    """As Ctrl-C does, which reaches all of them, and as a signal to this one process does."""
+    seeds = ",".join(map(str, range(90, 200)))
+    command = subprocess.Popen(
+        [*TWO_JOBS, "01", "--profile", "laptop", "--seeds", seeds],
+        **elsewhere,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     until = time.time() + 150
-    while len(checkpoints()) < 2 and time.time() < until:
-        time.sleep(0.2)
-    command.send_signal(how)
-    said = command.communicate(timeout=30)[1]
-    assert ("KeyboardInterrupt" in said) == (how == signal.SIGINT)
-    time.sleep(1)
-    before = checkpoints()
-    time.sleep(7)  # while a run goes on, its checkpoint is written every five seconds
-    assert len(before) == 2 and checkpoints() == before
-
-
-TWO_LONG_RUNS = """
-from pathlib import Path
-from kdutils.recipes import Recipe
-from kdutils.site.backlog import train_at_once
-from kdutils.store import Store
-part = dict(dataset="digits", model="mlp-32-32", n_train=300, batch_size=50, lr=3e-3)
-recipes = [Recipe(**part, epochs=1_000_000, seed=seed) for seed in (0, 1)]
-train_at_once(recipes, Store(Path({folder!r}), Path({folder!r}) / "none"), jobs=2)
-"""
+    while len(list((tmp_path / "runs").glob(".*.lock"))) < 2 and time.time() < until:
+        time.sleep(0.05)
+    if whom == "all":
+        os.killpg(command.pid, signal.SIGINT)
+    else:
+        command.send_signal(signal.SIGINT)
+    _, said = command.communicate(timeout=30)  # that is until all of them have let go of stderr
+    assert command.returncode == 130 and "Stopped." in said and "Traceback" not in said
 
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

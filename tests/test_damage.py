@@ -3,8 +3,8 @@
 import pytest
 from safetensors.torch import load
 
-from kdutils import store
 from kdutils.site import damage
+from kdutils.store import Store
 
 
 def test_every_damage_is_found(capsys):
@@ -17,7 +17,10 @@ def test_every_damage_is_found(capsys):
 
 
 def test_a_reader_that_checks_nothing_is_reported(capsys, monkeypatch):
-    monkeypatch.setattr(store, "_load", lambda path, sha256: load(path.read_bytes()))
+    def unchecked(self, recipe, kind):
+        return load((self.local / f"{recipe.id}.{kind}.safetensors").read_bytes())
+
+    monkeypatch.setattr(Store, "_tensors", unchecked)
     assert damage.run(n=48, seed=0) == 1
     assert "48 of 48" not in capsys.readouterr().out
 

@@ -15,8 +15,6 @@ from kdutils.site.backlog import publish_knowledge
 from kdutils.store import Damaged, Store
 from kdutils.training import fit, predict
 
-CPU = torch.device("cpu")
-
 
 @pytest.fixture
 def student(tiny):
@@ -26,7 +24,7 @@ def student(tiny):
 
 def test_stored_logits_equal_live_ones_to_float16(student, store):
     digits = data.load("digits")
-    teacher = trained(student.teacher, store, CPU)
+    teacher = trained(student.teacher, store)
     knowledge = Knowledge(student, digits, store, [teacher])
     images = digits.train.images[:300]
     for epoch in (0, 3):
@@ -41,7 +39,7 @@ def test_stored_logits_equal_live_ones_to_float16(student, store):
 
 def test_what_is_stored_is_not_asked_again(student, store):
     digits = data.load("digits")
-    teacher = trained(student.teacher, store, CPU)
+    teacher = trained(student.teacher, store)
     first = Knowledge(student, digits, store, [teacher]).logits(1)
     again = Knowledge(student, digits, store)  # without any network
     assert torch.equal(again.logits(1), first)
@@ -55,7 +53,7 @@ def test_an_ensemble_averages_logits(student, store):
     digits = data.load("digits")
     both = (student.teacher, replace(student.teacher, seed=1))
     recipe = replace(student, teacher=both, views="none")
-    nets = [trained(teacher, store, CPU) for teacher in both]
+    nets = [trained(teacher, store) for teacher in both]
     answers = Knowledge(recipe, digits, store, nets).answers(digits.test.images)
     each = [predict(net, digits.test.images, digits) for net in nets]
     assert torch.allclose(answers, (each[0] + each[1]) / 2, atol=1e-5)
@@ -99,7 +97,7 @@ def test_any_data_set_can_bring_a_posterior(student, store, clean_registries):
 def test_a_student_of_a_permuted_teacher_learns_nothing(student, store):
     permuted = replace(student, teacher_order="permuted", views="none", epochs=15)
     matched = replace(permuted, teacher_order="matched")
-    wrong, right = run_all([permuted, matched], store, quiet=True)
+    wrong, right = run_all([permuted, matched], store)
     assert wrong.metrics["test_accuracy"] < 35 < 65 < right.metrics["test_accuracy"]
 
 
@@ -132,8 +130,8 @@ def one_file(store):
 
 def test_a_file_holds_what_the_live_teacher_says_bit_for_bit(stored_student, store):
     digits = data.load("digits")
-    known = knowledge_of(stored_student, store, CPU)
-    teacher = trained(stored_student.teacher[0], store, CPU)
+    known = knowledge_of(stored_student, store)
+    teacher = trained(stored_student.teacher[0], store)
     everyone = torch.arange(200)
     for view in range(3):
         images = views.apply(
@@ -151,7 +149,7 @@ def test_a_file_holds_what_the_live_teacher_says_bit_for_bit(stored_student, sto
 
 
 def test_students_of_any_loss_seed_and_size_read_the_same_file(stored_student, store):
-    first = knowledge_of(stored_student, store, CPU).logits(2)
+    first = knowledge_of(stored_student, store).logits(2)
     for other in (
         replace(stored_student, temperature=20.0, alpha=0.3),
         stored_student.with_seed(4),
@@ -169,17 +167,17 @@ def test_students_of_any_loss_seed_and_size_read_the_same_file(stored_student, s
 
 
 def test_epochs_beyond_the_views_use_them_in_turn_and_the_record_says_so(stored_student, store):
-    known = knowledge_of(stored_student, store, CPU)
+    known = knowledge_of(stored_student, store)
     assert torch.equal(known.logits(4), known.logits(1))
     assert [stored_student.view(epoch) for epoch in range(5)] == [0, 1, 2, 0, 1]
-    record = run(stored_student, store, CPU)
+    record = run(stored_student, store)
     assert "5 epochs over 3 stored views" in record.note
     assert store.get(stored_student).note == record.note
-    assert run(replace(stored_student, n_views=5), store, CPU).note is None
+    assert run(replace(stored_student, n_views=5), store).note is None
 
 
 def test_eight_bits_are_as_near_as_their_step(stored_student, store):
-    whole = knowledge_of(stored_student, store, CPU).file
+    whole = knowledge_of(stored_student, store).file
     small = whole.reduced(2, 8)
     assert len(small.tensors["train"]) == 2 and small.tensors["train"].dtype == torch.int8
     z = whole.view(0).float()
@@ -194,7 +192,7 @@ def test_eight_bits_are_as_near_as_their_step(stored_student, store):
 
 
 def test_a_damaged_or_truncated_file_is_named_and_never_used(stored_student, store):
-    knowledge_of(stored_student, store, CPU).logits(0)
+    knowledge_of(stored_student, store).logits(0)
     path = one_file(store)
     whole = path.read_bytes()
     flipped = bytearray(whole)
@@ -206,7 +204,7 @@ def test_a_damaged_or_truncated_file_is_named_and_never_used(stored_student, sto
     for broken in (bytes(flipped), spaced, whole[:-100], whole[:20], b""):
         path.write_bytes(broken)
         with pytest.raises(Damaged, match=path.name):
-            knowledge_of(stored_student, store, CPU).logits(0)
+            knowledge_of(stored_student, store).logits(0)
 
 
 @pytest.mark.parametrize(
@@ -222,14 +220,14 @@ def test_a_damaged_or_truncated_file_is_named_and_never_used(stored_student, sto
     ],
 )
 def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, store, key, value):
-    knowledge_of(stored_student, store, CPU).logits(0)
+    knowledge_of(stored_student, store).logits(0)
     path = one_file(store)
     with safe_open(path, "pt") as file:
         about = file.metadata()
     ours, tensors = about[key], {name: part.clone() for name, part in load_file(path).items()}
     save_file(tensors, path, about | {key: value})
     with pytest.raises(Damaged) as refusal:
-        knowledge_of(stored_student, store, CPU).logits(0)
+        knowledge_of(stored_student, store).logits(0)
     assert repr(value) in str(refusal.value) and repr(ours) in str(refusal.value)
     assert path.name in str(refusal.value)
 
@@ -237,22 +235,22 @@ def test_knowledge_of_something_else_is_refused_with_both_sides(stored_student, 
 def test_published_knowledge_teaches_where_the_teacher_is_not(stored_student, store, tmp_path):
     eight = replace(stored_student, bits=8, n_train=300)  # as many as the teacher has seen
     assert publish_knowledge(eight, store) == []  # nothing is stored yet
-    record = run(eight, store, CPU)
+    record = run(eight, store)
     (path,) = publish_knowledge(eight, store)
     assert path.parent == store.published_knowledge and "-v3-8bit" in path.name
     assert publish_knowledge(eight, store) == []  # it is there already
     elsewhere = Store(tmp_path / "other runs", store.published)
-    again = run(eight, elsewhere, CPU)
+    again = run(eight, elsewhere)
     assert again.metrics == record.metrics
     assert elsewhere.get(eight.teacher[0]) is None  # nobody trained it
 
 
 def test_permuted_and_reshuffled_answers_are_about_other_images(stored_student, store):
-    known = knowledge_of(stored_student, store, CPU)
+    known = knowledge_of(stored_student, store)
     own = known.logits(0)
     for order, same in (("permuted", True), ("reshuffled", False)):
         recipe = replace(stored_student, n_views=1, teacher_order=order)
-        lesson = knowledge_of(recipe, store, CPU).lesson
+        lesson = knowledge_of(recipe, store).lesson
         first, second = lesson(0), lesson(1)
         assert float((first == own).all(dim=1).float().mean()) < 0.05
         assert torch.equal(first.sort(dim=0).values, own.sort(dim=0).values)  # the same answers
@@ -261,7 +259,7 @@ def test_permuted_and_reshuffled_answers_are_about_other_images(stored_student, 
 
 def test_within_its_class_each_epoch_another_image_answers(stored_student, store):
     recipe = replace(stored_student, n_views=1, teacher_order="within-class", without_classes=(3,))
-    known = knowledge_of(recipe, store, CPU)
+    known = knowledge_of(recipe, store)
     labels = data.load("digits").train.labels[:200]
     own = torch.nonzero(labels != 3)[:, 0]
     first, second = known.givers(0), known.givers(1)
@@ -279,9 +277,9 @@ def test_images_without_a_label_learn_from_the_teacher_alone(stored_student, sto
     labels = spoiled.train.labels.clone()
     labels[50:] = (labels[50:] + 1) % 10  # labels that must not be seen
     spoiled = replace(spoiled, train=data.Split(spoiled.train.images, labels))
-    logits = knowledge_of(some, store, CPU).lesson
+    logits = knowledge_of(some, store).lesson
     curves = [
-        [epoch["train_loss"] for epoch in fit(some, dataset, logits, device=CPU).curve]
+        [epoch["train_loss"] for epoch in fit(some, dataset, logits).curve]
         for dataset in (data.load("digits"), spoiled)
     ]
     assert curves[0] == curves[1]

@@ -25,9 +25,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium h
 
 TRAINING = """from kdutils.recipes import Recipe
 from kdutils.runs import run_all
+from kdutils.store import Store
 print("said before the training")
 run_all([Recipe(dataset="digits", model="mlp-400-400", n_train=1_000, epochs=5_000,
-                batch_size=100, lr=1e-3, precision="float32")])"""
+                batch_size=100, lr=1e-3, precision="float32")], Store())"""
 
 SLIDER = """from experiments.slider import TemperatureSlider
 TemperatureSlider((5.0, 3.0, 0.0), ("apple", "pear", "bowl"))"""

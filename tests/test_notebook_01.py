@@ -8,7 +8,7 @@ from conftest import load_solutions
 
 from kdutils import data, experiments, losses
 from kdutils.knowledge import log_posterior
-from kdutils.training import base_split
+from kdutils.training import transfer_set
 
 SMOOTHING = experiments.chapter("01").SMOOTHING
 
@@ -44,7 +44,7 @@ def test_students_differ_in_their_targets_alone(profile):
 
 def test_every_seed_learns_from_the_same_images_as_the_text_says():
     recipe = experiments.arms("01", "laptop")[2].recipe
-    parts = [base_split(recipe.with_seed(seed), data.load("bayes10")) for seed in (0, 1)]
+    parts = [transfer_set(recipe.with_seed(seed), data.load("bayes10"))[0] for seed in (0, 1)]
     assert len(parts[0]) == 1_000 and torch.equal(parts[0].images, parts[1].images)
 
 

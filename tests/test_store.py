@@ -127,9 +127,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 def test_a_recipe_that_is_being_trained_is_locked_for_others(store, tiny):
     other = Store(store.local, store.published)
-    with store.lock(tiny), pytest.raises(Timeout), other.lock(tiny, timeout=0):
+    with store.lock(tiny.id), pytest.raises(Timeout), other.lock(tiny.id, timeout=0):
         pass
-    with other.lock(tiny, timeout=0), other.lock("something else", timeout=0):
+    with other.lock(tiny.id, timeout=0), other.lock("something else", timeout=0):
         assert list(store.local.glob(".*.lock"))
     assert list(store.local.iterdir()) == []
 

@@ -38,7 +38,7 @@ def test_fit_is_plain_pytorch_training(tiny):
             for p, g in zip(net.parameters(), gradients, strict=True):
                 p -= 0.05 * g
     by_hand = torch.cat([p.detach().flatten() for p in net.parameters()])
-    assert torch.allclose(weights(fit(recipe, digits, device=CPU)), by_hand, atol=1e-6)
+    assert torch.allclose(weights(fit(recipe, digits)), by_hand, atol=1e-6)
 
 
 def cut_off(monkeypatch, at_epoch):
@@ -57,13 +57,13 @@ def cut_off(monkeypatch, at_epoch):
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path, monkeypatch, schedule):
     recipe = replace(tiny, dropout=(0.1, 0.3), views="elastic", schedule=schedule)
     digits, path = data.load("digits"), tmp_path / "run.ckpt"
-    whole = fit(recipe, digits, device=CPU)
+    whole = fit(recipe, digits)
     with monkeypatch.context() as patch:
         cut_off(patch, 2)
         with pytest.raises(KeyboardInterrupt):
-            fit(recipe, digits, checkpoint=path, device=CPU)
+            fit(recipe, digits, checkpoint=path)
     assert path.exists()
-    resumed = fit(recipe, digits, checkpoint=path, device=CPU)
+    resumed = fit(recipe, digits, checkpoint=path)
     assert torch.equal(weights(resumed), weights(whole))
     assert resumed.curve == whole.curve and not path.exists()
 
@@ -75,19 +75,19 @@ def test_a_run_stopped_by_hand_keeps_whole_epochs_and_says_so_in_one_line(
     with monkeypatch.context() as patch:
         cut_off(patch, 0)
         with pytest.raises(Interrupted, match="after epoch 0 of 4 .*; 0 of them") as nothing:
-            fit(tiny, digits, checkpoint=path, device=CPU)
+            fit(tiny, digits, checkpoint=path)
         assert not path.exists()
     with monkeypatch.context() as patch:
         cut_off(patch, 3)  # the first epoch is kept, then one every five seconds
         for kept in (1, 2):
             said = f"after epoch 3 of 4 .*; {kept} of them are kept: run the cell again"
             with pytest.raises(Interrupted, match=said) as two:
-                fit(tiny, digits, checkpoint=path, device=CPU)
+                fit(tiny, digits, checkpoint=path)
     for error in (nothing.value, two.value):
         assert error._render_traceback_() == [str(error)] and "\n" not in str(error)
-    epochs = []
-    fit(tiny, digits, checkpoint=path, device=CPU, on_epoch=lambda e: epochs.append(e["epoch"]))
-    assert epochs == [3, 4]
+    done = []
+    fit(tiny, digits, checkpoint=path, on_step=done.append)
+    assert done == pytest.approx([2 + step / 6 for step in range(1, 13)])
 
 
 def test_checkpoints_come_every_five_seconds(tiny, tmp_path, monkeypatch):
@@ -96,14 +96,15 @@ def test_checkpoints_come_every_five_seconds(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     changed, last = [], [None]
 
-    def after(entry):
+    def after(epoch):
         now = path.read_bytes() if path.exists() else None
         if now != last[0]:
-            changed.append(entry["epoch"])  # seen an epoch after it was written
+            changed.append(epoch)  # seen an epoch after it was written
             last[0] = now
         clock[0] += 2
 
-    fit(replace(tiny, epochs=8), data.load("digits"), checkpoint=path, device=CPU, on_epoch=after)
+    recipe = replace(tiny, epochs=8, batch_size=300)  # a step an epoch
+    fit(recipe, data.load("digits"), checkpoint=path, on_step=after)
     assert changed == [2, 5, 8]
 
 
@@ -112,12 +113,12 @@ def test_a_damaged_checkpoint_is_named_and_never_used(tiny, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         cut_off(patch, 2)
         with pytest.raises(Interrupted):
-            fit(tiny, digits, checkpoint=path, device=CPU)
+            fit(tiny, digits, checkpoint=path)
     whole = path.read_bytes()
     for broken in (whole[:-1], whole[:40] + b"x" + whole[41:], b"", b"x" + whole[1:]):
         path.write_bytes(broken)
         with pytest.raises(Damaged, match="run.ckpt .*delete it: it is then made again"):
-            fit(tiny, digits, checkpoint=path, device=CPU)
+            fit(tiny, digits, checkpoint=path)
 
 
 class Small(torch.nn.Module):
@@ -149,7 +150,7 @@ def test_a_gradient_that_is_laid_out_otherwise_gives_the_same_steps(tiny, regist
     ends = []
     for net in (Small, Contiguous):
         models.register("small", net, replace=True)
-        ends.append(weights(fit(replace(recipe, model="small"), data.load("digits"), device=CPU)))
+        ends.append(weights(fit(replace(recipe, model="small"), data.load("digits"))))
     assert torch.allclose(ends[0], ends[1], atol=1e-6)
 
 
@@ -205,7 +206,7 @@ def test_a_readers_network_and_loss_train_as_written_by_hand(registered, tiny):
         F.cross_entropy(net(x), digits.train.labels[batch]).backward()
         optimizer.step()
     by_hand = torch.cat([p.detach().flatten() for p in net.parameters()])
-    assert torch.allclose(weights(fit(recipe, digits, device=CPU)), by_hand, atol=1e-6)
+    assert torch.allclose(weights(fit(recipe, digits)), by_hand, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -220,11 +221,11 @@ def test_a_readers_network_and_loss_train_as_written_by_hand(registered, tiny):
         (
             Mine,
             lambda z, t, y, r: F.cross_entropy(z, y, reduction="none"),
-            r"Tensor \[8\]; .*scalar",
+            r"gives Tensor \[8\]; .*scalar",
         ),
-        (Mine, lambda z, t, y, r: 0.5, r"gives a float \[\]; it must give a scalar tensor"),
-        (Mine, lambda z, t, y, r: torch.tensor(0.5), r"gives 0.5; .* depend on the student"),
-        (Mine, lambda z, t, y, r: z.sum() * torch.inf, r"gives -?inf; it must be finite"),
+        (Mine, lambda z, t, y, r: 0.5, r"gives float \[\]; it must give a finite scalar tensor"),
+        (Mine, lambda z, t, y, r: torch.tensor(0.5), r"gives 0.5; .* depends on the student"),
+        (Mine, lambda z, t, y, r: z.sum() * torch.inf, r"gives -?inf; it must give a finite"),
         (Mine, lambda z, t: z.sum(), r"loss = 'mine' fails .*positional arguments"),
         (Mine, lambda z, t, y, r: (z - t).sum(), r"loss = 'mine' fails"),  # there is no teacher
     ],
@@ -233,20 +234,20 @@ def test_what_does_not_fit_is_named_before_training(registered, tiny, store, net
     models.register("mine", net)
     losses.register("mine", loss)
     with pytest.raises(ValueError, match=said):
-        run(replace(tiny, model="mine", loss="mine"), store, CPU)
+        run(replace(tiny, model="mine", loss="mine"), store)
     assert list(store.local.iterdir()) == []  # no checkpoint either
 
 
 def test_a_students_fault_is_found_before_its_teacher_is_trained(registered, tiny, store):
     models.register("mine", Eleven)
     with pytest.raises(ValueError, match="model = 'mine' fails on images"):
-        run(replace(tiny, model="mine", teacher=tiny), store, CPU)
+        run(replace(tiny, model="mine", teacher=tiny), store)
     assert store.get(tiny) is None
 
 
 def test_another_seed_is_another_run_and_the_same_seed_the_same(tiny):
     digits = data.load("digits")
-    first, again, other = (fit(r, digits, device=CPU) for r in (tiny, tiny, replace(tiny, seed=1)))
+    first, again, other = (fit(r, digits) for r in (tiny, tiny, replace(tiny, seed=1)))
     assert torch.equal(weights(first), weights(again))
     assert not torch.equal(weights(first), weights(other))
 
@@ -254,7 +255,7 @@ def test_another_seed_is_another_run_and_the_same_seed_the_same(tiny):
 def test_a_loss_that_is_not_finite_stops_with_recipe_epoch_and_step(tiny):
     wild = replace(tiny, optimizer="sgd", lr=1e6, schedule="constant")
     with pytest.raises(NotFinite, match=rf"{wild.id}.*epoch \d+, step \d+ of 6.*Lower lr"):
-        fit(wild, data.load("digits"), device=CPU)
+        fit(wild, data.load("digits"))
 
 
 def test_a_run_that_fails_leaves_a_record_without_a_number(tiny, store):
@@ -265,16 +266,16 @@ def test_a_run_that_fails_leaves_a_record_without_a_number(tiny, store):
 
 def test_ten_times_weaker_loss_at_ten_times_the_rate_is_the_same_run(tiny):
     """Why the poster's unlabelled row at lr .1 is the right loss at lr .01."""
-    teacher = fit(replace(tiny, epochs=6), data.load("digits"), device=CPU)
+    teacher = fit(replace(tiny, epochs=6), data.load("digits"))
     digits = data.load("digits")
     z = predict(teacher.net, digits.train.images[:300], digits)
     student = replace(
         tiny, teacher=tiny, temperature=10.0, optimizer="sgd", schedule="constant", lr=0.1,
         soft_scale=0.1,
     )  # fmt: skip
-    weak = fit(student, digits, lambda epoch: z, device=CPU)
-    right = fit(replace(student, lr=0.01, soft_scale=1.0), digits, lambda epoch: z, device=CPU)
-    far = fit(replace(student, lr=0.01), digits, lambda epoch: z, device=CPU)
+    weak = fit(student, digits, lambda epoch: z)
+    right = fit(replace(student, lr=0.01, soft_scale=1.0), digits, lambda epoch: z)
+    far = fit(replace(student, lr=0.01), digits, lambda epoch: z)
     assert torch.allclose(weights(weak), weights(right), atol=1e-4)
     assert not torch.allclose(weights(weak), weights(far), atol=1e-2)
 
@@ -284,12 +285,12 @@ def test_without_labels_the_labels_do_not_matter(tiny):
     z = torch.randn(300, 10, generator=torch.Generator().manual_seed(0))
     wrong = replace_labels(digits)
     student = replace(tiny, teacher=tiny, alpha=1.0, temperature=4.0)
-    first = fit(student, digits, lambda epoch: z, device=CPU)
-    second = fit(student, wrong, lambda epoch: z, device=CPU)
+    first = fit(student, digits, lambda epoch: z)
+    second = fit(student, wrong, lambda epoch: z)
     assert torch.equal(weights(first), weights(second))
     with_labels = replace(student, alpha=0.5)
-    third = fit(with_labels, digits, lambda epoch: z, device=CPU)
-    fourth = fit(with_labels, wrong, lambda epoch: z, device=CPU)
+    third = fit(with_labels, digits, lambda epoch: z)
+    fourth = fit(with_labels, wrong, lambda epoch: z)
     assert not torch.equal(weights(third), weights(fourth))
 
 
@@ -301,7 +302,7 @@ def replace_labels(dataset: data.Dataset) -> data.Dataset:
 def test_classes_left_out_are_never_seen(tiny):
     digits = data.load("digits")
     recipe = replace(tiny, without_classes=(3, 7))
-    index = training.transfer_index(recipe, digits)
+    _, index = training.transfer_set(recipe, digits)
     assert not set(digits.train.labels[index].tolist()) & {3, 7}
     count = int(((digits.train.labels[:300] != 3) & (digits.train.labels[:300] != 7)).sum())
     assert len(index) == count
@@ -309,12 +310,12 @@ def test_classes_left_out_are_never_seen(tiny):
 
 def test_a_student_without_its_teacher_is_refused(tiny):
     with pytest.raises(ValueError, match="teacher_logits is None"):
-        fit(replace(tiny, teacher=tiny), data.load("digits"), device=CPU)
+        fit(replace(tiny, teacher=tiny), data.load("digits"))
 
 
 def test_more_images_than_there_are_is_refused(tiny):
     with pytest.raises(ValueError, match="n_train = 5000"):
-        fit(replace(tiny, n_train=5000), data.load("digits"), device=CPU)
+        fit(replace(tiny, n_train=5000), data.load("digits"))
 
 
 def test_watching_the_test_images_changes_nothing_but_the_curve(tiny):
@@ -359,7 +360,7 @@ def test_nesterov_momentum_is_pytorchs_own(tiny):
     assert not torch.equal(
         weights(fit(recipe, digits)), weights(fit(replace(recipe, optimizer="sgd"), digits))
     )
-    made = training.optimizer_for(recipe, training.build_net(recipe, digits))
+    made = training.Run(recipe, digits, CPU).optimizer
     assert made.defaults["nesterov"] and made.defaults["momentum"] == recipe.momentum
 
 
@@ -406,5 +407,5 @@ def test_a_full_gpu_names_the_batch_size_to_try(tiny, store, monkeypatch):
 
     monkeypatch.setattr("kdutils.runs.fit", full)
     with pytest.raises(MemoryError, match="batch_size = 50. Try 25"):
-        run(tiny, store, CPU)
+        run(tiny, store)
     assert store.get(tiny) is None

@@ -5,22 +5,17 @@ In: a chapter's number or None, a profile, seeds. Out: records, trained or copie
 
 import math
 import os
-import signal
-import threading
-import time
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-
-import torch
-from tqdm import tqdm
 
 from kdutils import data, experiments, runs
 from kdutils.knowledge import Knowledge
 from kdutils.recipes import Recipe
 from kdutils.site import series
-from kdutils.store import Record, Store
+from kdutils.store import Store
 
 # seeds: enough for a row beside a published value, and for any row
 PUBLISHED, ANY = 5, 3
@@ -39,80 +34,46 @@ def wanted(number: str | None, profile: str, seeds: Sequence[int]) -> list[Recip
             for count, recipe in enumerate(arm.recipes(seeds)):
                 rank = 0 if published and count < PUBLISHED else 1 if count < ANY else 2
                 ranks[recipe] = min(rank, ranks.get(recipe, 2))
-    cost = runs.costs(ranks)
+    cost = runs.costs(ranks, Store())
     return sorted(ranks, key=lambda recipe: (ranks[recipe], cost.get(recipe, math.inf)))
 
 
 def train(
     number: str | None, profile: str, seeds: str | None, jobs: int, minutes: float | None
-) -> list[str]:
-    """Train what is wanted and not recorded, no run begun after `minutes`; how far that went."""
+) -> list[str] | int:
+    """Train what is wanted and not recorded, no run begun after `minutes`: how far that went, or 1
+    where one of several processes failed, which has said why."""
     own = experiments.get_profile(profile).seeds
     recipes = wanted(number, profile, own if seeds is None else series.parse_seeds(seeds))
-    store = Store()
-    if jobs > 1:
-        train_at_once(recipes, store, jobs, minutes)
-    else:
-        runs.run_all(recipes, store, minutes=minutes)
+    store, options = Store(), {"--profile": profile, "--seeds": seeds, "--minutes": minutes}
+    if jobs == 1:
+        runs.run_all(recipes, store, minutes)
+    elif todo := runs.plan(recipes, store):
+        given = [f"{name}={value}" for name, value in options.items() if value is not None]
+        if any(_at_once(min(jobs, len(todo)), ["run", *filter(None, [number]), *given])):
+            return 1
     have = sum(store.get(recipe) is not None for recipe in recipes)
     what = f"chapter {number}" if number else "the course"
     return [f"The store holds {have} of the {len(recipes)} runs of {what}."]
 
 
-def train_at_once(
-    recipes: list[Recipe], store: Store, jobs: int, minutes: float | None = None
-) -> None:
-    """Train in several processes, each with its share of the cores; say a line for each run.
+def _at_once(jobs: int, arguments: list[str]) -> list[int]:
+    """Run one command in several processes, each with its share of the cores: their exit statuses.
 
-    They need no word of each other: `run_all` passes over what another process trains. Raises
-    ChildProcessError where one of them failed; the others are stopped then.
+    They need no word of each other: `run_all` passes over what another process trains.
     """
-    todo = runs.plan(recipes, store)
-    spawn = get_context("spawn")  # a forked process would inherit this one's threads and its GPU
-    share = max(1, (os.cpu_count() or 1) // jobs), recipes, store, minutes
-    waiting, workers = [*todo], []
+    print(f"That is the time of one process; {jobs} share it.", flush=True)
+    share = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-m", "kdutils", *arguments]
+    # their plan, on stdout, has been said; what they have trained they say on stderr
+    where = {"env": os.environ | share, "stdout": subprocess.DEVNULL}
+    started = [subprocess.Popen(command, **where) for _ in range(jobs)]
     try:
-        for _ in range(min(jobs, len(todo))):
-            workers.append(spawn.Process(target=_work, args=share, daemon=True))
-            workers[-1].start()
-        if workers:
-            print(f"That is the time of one process; {len(workers)} share them.", flush=True)
-        with runs.progress(todo) as bar:
-            while workers:
-                time.sleep(0.5)
-                running = [worker for worker in workers if worker.is_alive()]
-                for recipe in [*waiting]:
-                    if record := runs.made_here(recipe, store):
-                        waiting.remove(recipe)
-                        tqdm.write(f"{len(todo) - len(waiting)}/{len(todo)} {_said(record)}")
-                        bar.update(todo[recipe])
-                if any(worker.exitcode for worker in workers):
-                    raise ChildProcessError("a process failed; what it said stands above.")
-                workers = running
+        return [process.wait() for process in started]
     finally:
-        for worker in workers:
-            worker.kill()  # its checkpoint is a few seconds old
-            worker.join()
-        store.sweep()
-
-
-def _said(record: Record) -> str:
-    score = record.failure or f"{record.metrics['val_accuracy']:.2f} % on validation"
-    return f"{record.id}: {score}, {record.seconds:.0f} s"
-
-
-def _work(threads: int, recipes: list[Recipe], store: Store, minutes: float | None) -> None:
-    """One of several processes; it ends with the one that started it, however that ended."""
-
-    def follow() -> None:
-        connection.wait([parent_process().sentinel])
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started it decides
-    threading.Thread(target=follow, daemon=True).start()
-    torch.set_num_threads(threads)
-    experiments.chapters()  # registers what its chapters name
-    runs.run_all(recipes, store, quiet=True, minutes=minutes)
+        for process in started:  # Ctrl-C has reached them, a signal to this one alone has not
+            process.terminate()
+            process.wait()
 
 
 def publish(number: str | None, profile: str) -> list[str]:

@@ -10,14 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from kdutils import data, runs, training
 from kdutils.knowledge import Knowledge
 from kdutils.recipes import Recipe
 from kdutils.store import Damaged, Store
 
-CPU = torch.device("cpu")
 HEADER = 1_000  # bytes: every other flip falls among the first so many
 
 
@@ -78,19 +75,19 @@ def _files(store: Store) -> dict[str, tuple[Path, Callable[[], object]]]:
     student = replace(teacher, teacher=teacher, temperature=4.0, views="jitter", n_views=2)
     moving = replace(student, n_views=0)
     for recipe in (student, moving):
-        runs.run(recipe, store, CPU)
+        runs.run(recipe, store)
     digits, checkpoint = data.load("digits"), store.local / "checkpoints" / "any.ckpt"
 
-    def stop(entry: dict) -> None:
-        if entry["epoch"] == 2:
+    def stop(done: float) -> None:
+        if done > 2:
             raise KeyboardInterrupt
 
     with suppress(training.Interrupted):
-        training.fit(teacher, digits, checkpoint=checkpoint, device=CPU, on_epoch=stop)
+        training.fit(teacher, digits, checkpoint=checkpoint, on_step=stop)
 
     def resume() -> None:
         kept = checkpoint.read_bytes()
-        training.fit(teacher, digits, checkpoint=checkpoint, device=CPU)
+        training.fit(teacher, digits, checkpoint=checkpoint)
         checkpoint.write_bytes(kept)  # a run that ends deletes it
 
     (stored,) = (store.local / "knowledge").glob("*.safetensors")
