@@ -87,11 +87,11 @@ def test_any_data_set_can_bring_a_posterior(student, store, clean_registries):
 
     data.register("ruled", lambda: replace(digits, posterior=rule))
     asks = replace(student, dataset="ruled", teacher="posterior", views="none", epochs=1)
-    lesson = knowledge_of(asks, store, CPU).lesson(0)
+    lesson = knowledge_of(asks, store).lesson(0)
     sums = digits.train.images[:300].flatten(1).sum(1) % 10
     assert torch.equal(lesson.argmax(1), sums)
     assert sorted(set(lesson.flatten().tolist())) == [-50, 0]  # ln 0 is cut off there
-    assert run(asks, store, CPU).metrics["test_agreement"] < 100
+    assert run(asks, store).metrics["test_agreement"] < 100
 
 
 def test_a_student_of_a_permuted_teacher_learns_nothing(student, store):
