@@ -50,7 +50,7 @@ student: $(READY) ## the notebooks with blanks to fill in, in build/student
 	@$(PY) -m kdutils student
 
 damage: $(READY) ## damage copies of every kind of file that is read; all must be found
-	@$(PY) -m kdutils damage
+	@$(PY) tests/damage.py
 
 sync: $(READY) ## bring .py and .ipynb of each notebook to the same text
 	@$(PY) -m kdutils sync

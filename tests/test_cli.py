@@ -13,7 +13,7 @@ import click
 import pytest
 
 from kdutils import ROOT, experiments, runs
-from kdutils.site import backlog
+from kdutils.site import backlog, book
 from kdutils.site.cli import cli, main
 from kdutils.store import Store
 
@@ -27,7 +27,7 @@ def _kdutils(*arguments):
 def test_help_names_every_command_and_each_shows_examples(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    commands = "report test lab results run publish sync readme bench student damage".split()
+    commands = "book pdf report test lab results run publish sync readme bench student".split()
     assert sorted(commands) == sorted(cli.commands)
     for command in commands:
         assert re.search(rf"^  {command}\b", text, re.M)
@@ -113,10 +113,8 @@ def test_a_stopped_command_says_so_and_ends_with_130(raising, capsys):
 
 
 def test_several_numbers_may_follow_only(monkeypatch):
-    from kdutils.site import report
-
     asked = []
-    monkeypatch.setattr(report, "build", lambda values, only, **rest: asked.append(only) or 0)
+    monkeypatch.setattr(book, "run", lambda values, only, **rest: asked.append(only) or 0)
     for arguments in (["--only", "01", "02"], ["01", "02"], ["--only", "01", "--only", "02"]):
         assert main(["report", *arguments]) == 0
     assert asked == [["01", "02"]] * 3

@@ -1,9 +1,9 @@
-"""A sample of the campaign `python -m kdutils damage`, and that it sees a reader that sleeps."""
+"""A sample of the campaign `make damage`, and that it sees a reader that sleeps."""
 
+import damage
 import pytest
 from safetensors.torch import load
 
-from kdutils.site import damage
 from kdutils.store import Store
 
 

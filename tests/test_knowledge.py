@@ -73,7 +73,7 @@ def test_run_trains_the_teacher_first_and_nothing_twice(student, store):
 
 def test_a_posterior_that_is_not_known_is_refused_before_anything_is_trained(student, store):
     asks = replace(student, teacher="posterior")
-    for train in (lambda: run(asks, store), lambda: run_all([student, asks], store, quiet=True)):
+    for train in (lambda: run(asks, store), lambda: run_all([student, asks], store)):
         with pytest.raises(ValueError, match="the posterior of digits is not known"):
             train()
     assert store.all() == []

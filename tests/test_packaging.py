@@ -31,11 +31,15 @@ IMPORTED_AS = {
     "ipython": "IPython",
     "pyyaml": "yaml",
     "jupyter-client": "jupyter_client",
+    "axe-playwright-python": "axe_playwright_python",
 }
 # Used as programs or plugins: where, instead of an import.
 CALLED_IN = {
     "jupyterlab": ("kdutils/site/series.py", "jupyterlab"),
     "ipykernel": ("kdutils/site/series.py", 'kernel_name="python3"'),
+    "myst-nb": ("kdutils/site/book/conf.py", "myst_nb"),
+    "furo": ("kdutils/site/book/conf.py", '"furo"'),
+    "sphinx-copybutton": ("kdutils/site/book/conf.py", "sphinx_copybutton"),
     "ruff": ("tests/test_packaging.py", '"ruff"'),
     "nbval": ("kdutils/site/checks.py", "--nbval"),
     "pytest-xdist": ("kdutils/site/checks.py", "--dist"),

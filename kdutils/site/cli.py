@@ -121,10 +121,6 @@ _add("bench", "site.bench:bench", "Measure how fast distillation is here, in abo
       _OUT],
      "bench", "bench --only a e", "bench --quick --out bench.json")  # fmt: skip
 _add("student", "site.student:write", "Write the notebooks with blanks to build/student.", [])
-_add("damage", "site.damage:run", "Damage copies of every kind of file; count what is detected.",
-     [_option("--n", "Files to damage.", type=int, default=1000, show_default=True),
-      _option("--seed", "Which bits.", type=int, default=0)],
-     "damage", "damage --n 100 --seed 1")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

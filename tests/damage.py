@@ -1,9 +1,12 @@
 """Is damage found? Random bit flips and truncations of every kind of file that `kdutils` reads.
 
+`make damage`, or `python tests/damage.py [n] [seed]`.
+
 In: how many, a seed. Out: a table of kinds: how many were tried, how many were found on reading.
 """
 
 import random
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -106,3 +109,7 @@ def _files(store: Store) -> dict[str, tuple[Path, Callable[[], object]]]:
         ),
         "checkpoint": (checkpoint, resume),
     }
+
+
+if __name__ == "__main__":
+    sys.exit(run(*map(int, sys.argv[1:])))
