@@ -178,8 +178,19 @@ print(f"depth holds. 18 bottlenecks a stage make {depth(net)} layers, not 110.")
 # channels to everything before it, so that every later layer can read them unchanged. After $l$ layers
 # there are $n_0 + k l$ channels. The growth $k$ can be small, here 12. A 1 × 1 convolution to $4k$
 # channels keeps the long input affordable.
+#
+# ### Your turn: the dense layer
 
-# %%
+
+# %% tags=["your-turn"]
+def dense(x, f):
+    """What a dense layer passes on. x: [B, n, H, W]; f: [B, n, H, W] -> [B, k, H, W]."""
+    # your turn: everything that came in, and the new channels behind it
+    return torch.cat([x, f(x)], dim=1)  # [B, n + k, H, W]
+    # end
+
+
+# %% tags=["check"]
 from experiments.networks import DenseLayer
 
 k, n = 12, 24  # growth, channels at the start
@@ -188,8 +199,11 @@ for _ in range(3):
     f = nn.Sequential(norm_relu_conv(n, 4 * k, 1), norm_relu_conv(4 * k, k, 3))
     layer = DenseLayer(n, k)
     take_weights(f, layer)
-    joined = torch.cat([x, f(x)], dim=1)  # [B, n + k, H, W]
-    assert torch.allclose(joined, layer(x), atol=1e-5)
+    joined = dense(x, f)
+    assert joined.shape == (2, n + k, 16, 16), (
+        f"{list(joined.shape)} in place of {[2, n + k, 16, 16]}"
+    )
+    assert torch.allclose(joined, layer(x), atol=1e-5), "the channels stand in another order"
     print(f"{n} -> {joined.shape[1]} channels for {models.count_parameters(f):,} parameters")
     x, n = joined, n + k
 
@@ -244,7 +258,29 @@ print(f"WRN-28-10 over DenseNet-BC-100-12: parameters {wide.iloc[1] / dense.iloc
       f"multiplications {wide.iloc[2] / dense.iloc[2]:.0f} times")  # fmt: skip
 costs.map("{:,.0f}".format)
 
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+
+fig, ax = plt.subplots(figsize=(7.5, 4.4))
+x, y = costs["parameters"], costs["million multiplications"]
+ax.plot(x[:5], y[:5], "o", label="the poster's networks", markevery=1)
+ax.plot(x[5:], y[5:], "s", mfc="w", label="chapter 05, laptop", markevery=1)
+for name in costs.index:
+    left, down = name.startswith(("densenet", "resnext-29")), -7 if "x8-" in name else -2
+    ax.annotate(name, (x[name], y[name]), (-7 if left else 7, down), textcoords="offset points",
+                fontsize=9, ha="right" if left else "left")  # fmt: skip
+ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="million multiplications an image",
+       xlim=(1e4, 4e8))  # fmt: skip
+ax.legend(loc="upper left")
+alt = "Multiplications (millions) against parameters, both logarithmic: "
+alt += "; ".join(f"{name} {x[name]:.3g}, {y[name]:.3g}" for name in costs.index)
+lab.show(fig, "90_costs", alt)
+
 # %% [markdown]
+# Points on one rising diagonal use each weight equally often. The higher a point lies above its neighbours
+# of the same size, the more an answer costs for each number that is stored. Find pairs of networks
+# that swap places when you rank them by multiplications instead of by parameters.
+#
 # ## What we saw
 #
 # 1. **Fewer.** The line above the table gives the ratio. Compare the last column: DenseNet uses each
