@@ -221,7 +221,7 @@ def test_drawing_code_is_folded_and_papermills_names_do_not_show(site):
     ("values", "message"),
     [
         ({"PROFILE": "smok"}, r"PROFILE = 'smok'.*'smoke'.*'laptop'.*'paper'"),
-        ({"SEEDS": [0, "a"]}, r"SEEDS holds 'a'"),
+        ({"SEEDS": [0, "a"]}, r"SEEDS = \[0, 'a'\]: give a list"),
         ({"EPOCHS": 3}, r"Notebook 01 has no parameter 'EPOCHS' \(given: 3\).*TEMPERATURES"),
         ({"TEMPERATURES": "hot"}, r"TEMPERATURES = 'hot' does not fit; its default is \[1, 2\]"),
     ],

@@ -271,7 +271,9 @@ def _rests_on(number: str, run: Mapping | None) -> str:
 @cache
 def _version() -> str:
     """The course's version and, in a checkout, the commit with its day."""
-    asked = ["git", "log", "-1", "--format=, commit %h of %cs"]
+    if not (git := shutil.which("git")):
+        return f"version {__version__}"
+    asked = [git, "log", "-1", "--format=, commit %h of %cs"]
     found = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
     return f"version {__version__}{found.stdout.strip()}"
 
