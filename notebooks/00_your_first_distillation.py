@@ -214,23 +214,25 @@ print("soften is right.")
 with torch.no_grad():
     t = teacher(x[:100]).half().float()  # [100, 10]
 
+picked = soften(t, 1.0).max(dim=1).values.argsort()[[0, 1, -1]].tolist()  # two unsure, one sure
+said = [f"labelled {y[i]}: class {t[i].argmax()}, {soften(t[i], 1.0).max():.2f} at T = 1 and "
+        f"{soften(t[i], 4.0).max():.2f} at T = 4" for i in picked]  # fmt: skip
+print("What the teacher finds most likely:", *said, sep="\n- ")
+
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 
-doubt = soften(t, 1.0).max(dim=1).values.argsort()[[0, 1, -1]].tolist()  # two unsure, one sure
 fig, axes = plt.subplots(2, 3, figsize=(9, 4.2), height_ratios=(1, 1.3), sharey="row")
-for (picture, bars), i in zip(axes.T, doubt, strict=True):
+for (picture, bars), i in zip(axes.T, picked, strict=True):
     picture.imshow(digits.train.images[i, 0], cmap="gray_r")
-    picture.set(title=f"label: {y[i]}")
-    picture.axis("off")
+    picture.set(title=f"label: {y[i]}", xticks=[], yticks=[], frame_on=False)
     bars.bar(range(10), soften(t[i], 1.0), width=0.8, color="C0", label="T = 1")
     bars.bar(range(10), soften(t[i], 4.0), width=0.4, color="C1", hatch="//", label="T = 4")
     bars.set(xticks=range(10), xlabel="class", ylim=(0, 1))
 axes[1, 0].set(ylabel="probability")
 axes[1, 2].legend()
-said = [f"labelled {y[i]}: class {t[i].argmax()}, {soften(t[i], 1.0).max():.2f} and {soften(t[i], 4.0).max():.2f}" for i in doubt]  # fmt: skip
-lab.show(fig, "00_answers", "Three digits with the teacher's ten probabilities. The largest at T = 1 and "
-         "T = 4: " + "; ".join(said) + ".")  # fmt: skip
+alt = f"Three digits with the teacher's ten probabilities. The largest: {'; '.join(said)}."
+lab.show(fig, "00_answers", alt)
 
 # %% [markdown]
 # On the left and in the middle are the two images that the teacher is least sure of, on the right the
@@ -365,9 +367,9 @@ ax.axhline(accuracy(teacher), color="k", ls="--", lw=1, marker="", label="teache
 ax.set(xticks=[0, 1], xticklabels=["labels alone", "distilled"], xlim=(-0.3, 1.3),
        ylabel="test accuracy (%)", title=f"{n} pairs of students, one line per seed")  # fmt: skip
 ax.legend(loc="lower right")
-lab.show(fig, "00_seeds", "Ten lines, one per seed, from a student with labels alone (mean "
-         f"{scores['labels alone'].mean():.1f} %) to its distilled twin ({scores['distilled'].mean():.1f} %); "
-         f"the teacher is at {accuracy(teacher):.1f} %.")  # fmt: skip
+means = ", ".join(f"{name} {value:.1f}" for name, value in scores.mean().items())
+alt = "Ten lines, one per seed, from a student with labels alone to its distilled twin. "
+lab.show(fig, "00_seeds", f"{alt}Means: {means}; the teacher: {accuracy(teacher):.1f} %.")
 
 # %% [markdown]
 # Did pairing help? If the lines ran parallel, a good seed would be good for both students, and taking
@@ -654,20 +656,29 @@ lab.recipes(ex.TEACHER, ex.ALONE, ex.TAUGHT, ex.PERMUTED, ex.HEAVY)
 lab.table("The official PyTorch tutorial")
 
 # %% tags=["hide-input"]
-shown = [
-    name
-    for name in (ex.TEACHER, ex.ALONE, ex.TAUGHT, ex.HEAVY)
-    if lab.values(name, "test_accuracy")
-]
-if {ex.ALONE, ex.TAUGHT} <= set(shown):
+shown = [ex.TEACHER, ex.ALONE, ex.TAUGHT, ex.HEAVY]
+if lab.records(ex.ALONE) and lab.records(ex.TAUGHT):
     fig, ax = plt.subplots(figsize=(7.5, 2.8))
-    alt = lab.dots(ax, shown, "test_accuracy")
+    alt = lab.dots(ax, shown, "test_accuracy", label="mean of our seeds")
     ax.set(xlabel="test accuracy (%)")
-    if ax.get_legend_handles_labels()[0]:  # none beside toy results
-        ax.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     lab.show(fig, "00_tutorial", "Test accuracy in percent: " + alt + ".", shown)
 else:
     print("No figure: the two students are not recorded.")
+
+# %%
+verdict = "Fewer than three pairs: no interval to hold the published 0.94 against."
+if min(len(lab.records(arm)) for arm in (ex.TAUGHT, ex.ALONE)) >= 3:
+    d = lab.difference(ex.TAUGHT, ex.ALONE)
+    low, high = d["difference"] - d["ci95"], d["difference"] + d["ci95"]
+    inside = "inside" if low <= 0.94 <= high else "outside"
+    verdict = f"The published 0.94 lies {inside} our interval, {low:+.2f} to {high:+.2f} points."
+print(verdict)
+lab.differences("test_accuracy", {
+    "its own setting, α = .25": (ex.TAUGHT, ex.ALONE),
+    "α = .9": (ex.HEAVY, ex.ALONE),
+    "permuted teacher": (ex.PERMUTED, ex.ALONE),
+})  # fmt: skip
 
 # %% [markdown]
 # ## What we saw: your predictions, answered
@@ -676,29 +687,15 @@ else:
 from IPython.display import Markdown
 
 gain, labels = scores["gain"].mean(), scores["labels alone"]
-zero = "excludes zero" if abs(gain) > half else "includes zero"
-toy = (
-    ""
-    if lab.profile.datasets["cifar10"] == "cifar10"
-    else ", on toy images, where they mean nothing"
-)
-rows = {"its own setting, α = .25": ex.TAUGHT, "α = .9": ex.HEAVY, "permuted teacher": ex.PERMUTED}
-gains = lab.differences("test_accuracy", {q: (arm, ex.ALONE) for q, arm in rows.items()})
-verdict = ""
-if min(len(lab.records(arm)) for arm in (ex.TAUGHT, ex.ALONE)) >= 3:
-    d = lab.difference(ex.TAUGHT, ex.ALONE)
-    low, high = d["difference"] - d["ci95"], d["difference"] + d["ci95"]
-    inside = "lies inside" if low <= 0.94 <= high else "lies outside"
-    verdict = f"The published 0.94 {inside} our interval, {low:+.2f} to {high:+.2f} points (n = {d['n']})."
+zero = "excludes" if abs(gain) > half else "includes"
+toy = lab.profile.datasets["cifar10"] != "cifar10"
 Markdown(f"""
-1. **The teacher's answers** changed the accuracy by {gain:+.1f} ± {half:.1f} points ({n} pairs). The interval {zero}.
-2. **The seed alone** moved the student with labels alone from {labels.min():.1f} to {labels.max():.1f} %, a range of {labels.max() - labels.min():.1f} points.
-3. **Shuffled answers** led to {controls["shuffled answers"]:.1f} %, labels alone to {controls["labels alone"]:.1f} % at the same seeds.
-4. **PyTorch's tutorial** gained 0.94 points in its one run. Here are the gains over hard labels at our {len(lab.seeds)} seeds{toy}:
-
-{gains.data}
-
-{verdict}""")
+1. **The teacher's answers**: {gain:+.1f} ± {half:.1f} points ({n} pairs). The interval {zero} zero.
+2. **The seed alone** moved the student with labels alone from {labels.min():.1f} to
+   {labels.max():.1f} %, a range of {labels.max() - labels.min():.1f} points.
+3. **Shuffled answers**: {controls["shuffled answers"]:.1f} %. Labels alone: {controls["labels alone"]:.1f} %.
+4. **PyTorch's tutorial** gained 0.94 points in its one run. {verdict}
+   Section 8 ends with our gains{", on toy images, where they mean nothing" * toy}.""")
 
 # %% [markdown]
 # Read the first two answers together. If the gain is much larger than the range of seeds, one pair of
@@ -706,10 +703,10 @@ Markdown(f"""
 #
 # The fourth question is the one you meet in papers. A gain published from one pair of runs is the
 # difference of two numbers that each carry the luck of a seed. Compare it with the half-width of our
-# interval: a gain smaller than that could not be told from zero even with all of our runs. The tutorial did give both students the same
-# first weights, but not the same order of images. The row with the permuted teacher tells how much of
-# a change comes without any knowledge of the image. If it gained as much as the real teacher, nothing
-# would have been distilled.
+# interval: a gain smaller than that could not be told from zero even with all of our runs. The
+# tutorial did give both students the same first weights, but not the same order of images. The row
+# with the permuted teacher tells how much of a change comes without any knowledge of the image. If it
+# gained as much as the real teacher, nothing would have been distilled.
 #
 # ## Where it can mislead
 #

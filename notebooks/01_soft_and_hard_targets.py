@@ -74,6 +74,7 @@ lab
 # teacher.
 
 # %%
+import pandas as pd
 import torch.nn.functional as F
 from experiments import bayes10
 
@@ -102,8 +103,8 @@ ax.imshow(sheet.permute(0, 3, 1, 4, 2).reshape(5 * 34, 8 * 34, 3))
 ax.set(yticks=range(17, 170, 34), yticklabels=pairs, xticks=range(17, 272, 34), xticklabels=percent)
 ax.set_xlabel("probability of the second class (%)")
 ax.grid(False)
-lab.show(fig, "01_bayes10", f"Pictures without noise. In each row one class turns into another: {', '.join(pairs)}. "
-         f"Probability of the second class, in percent: {', '.join(percent)}.")  # fmt: skip
+alt = f"Pictures without noise. In each row one class turns into another: {', '.join(pairs)}."
+lab.show(fig, "01_bayes10", f"{alt} Percent of the second class: {', '.join(percent)}.")
 
 # %% [markdown]
 # Only the two columns in the middle are really in doubt. There even the *Bayes classifier*, which
@@ -116,8 +117,6 @@ lab.show(fig, "01_bayes10", f"Pictures without noise. In each row one class turn
 # at random. A student that trusts hard labels will try to learn a difference that does not exist.
 
 # %% tags=["hide-input"]
-import pandas as pd
-
 fig, axes = plt.subplots(2, 4, figsize=(9, 4.6), height_ratios=(1, 1.35), sharey="row")
 for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, strict=True):
     i = int(((truth[:, 1] - p).abs() + (test.labels != y)).argmin())  # label y, true p of pear
@@ -125,8 +124,9 @@ for (y, p), (top, ax) in zip(((0, 0.0), (0, 0.2), (1, 0.2), (1, 1.0)), axes.T, s
     top.set(title=f"label: {bayes10.CLASSES[y]}")
     top.axis("off")
     frame = pd.DataFrame({"truth": truth[i], "learned (one run)": learned[i]}, bayes10.CLASSES)
-    frame.plot.barh(ax=ax, width=0.8, color=("#0072B2", "#E69F00"), legend=p == 1, xticks=[0, 0.5, 1])  # fmt: skip
-    ax.set(xlabel=f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})", xlim=(0, 1), ylim=(9.5, -0.5))  # fmt: skip
+    frame.plot.barh(ax=ax, width=0.8, color=("C0", "C5"), legend=p == 1, xticks=[0, 0.5, 1])
+    words = f"probability\n(pear: {truth[i, 1]:.2f}, {learned[i, 1]:.2f})"
+    ax.set(xlabel=words, xlim=(0, 1), ylim=(9.5, -0.5))
 alt = [f"{a.get_title('left')}, {b.get_xlabel()}".replace("\n", " ") for a, b in axes.T]
 lab.show(fig, "01_pictures", f"Four pictures, true and learned probability. {'; '.join(alt)}.")
 
@@ -207,8 +207,6 @@ def make_targets(labels, log_p, s, order):
 
 
 # %% tags=["check"]
-import pandas as pd
-
 from kdutils import data
 
 
@@ -409,7 +407,7 @@ Markdown(f"Beside hard labels, the truth about this image changes the accuracy b
 # %% [markdown]
 # A share near 100 % would mean that likeness of classes is all that this student took from the truth.
 # A share near zero means that knowing the image was what counted, and a negative one that such
-# answers do more harm than labels. These are live students of one seed: the share of a small lead is
+# answers served the student worse than labels. These are live students of one seed: the share of a small lead is
 # a rough number. Compare the NLL as well. It judges the probabilities, and these can be better than
 # those of hard labels even where the accuracy is not.
 #
@@ -457,8 +455,8 @@ from experiments.slider import TemperatureSlider
 
 unsure = int((learned.max(1).values - 0.8).abs().argmin())
 label = bayes10.CLASSES[test.labels[unsure]]
-TemperatureSlider(tuple(z_teacher[unsure].tolist()), bayes10.CLASSES, label=label,
-                  picture=test.images[unsure], alt=f"test picture {unsure}, labelled {label}")  # fmt: skip
+about = {"picture": test.images[unsure], "alt": f"test picture {unsure}, labelled {label}"}
+TemperatureSlider(tuple(z_teacher[unsure].tolist()), bayes10.CLASSES, label=label, **about)
 
 # %% [markdown]
 # **Label smoothing is distillation too**, with $T = 1$, $\alpha = 1$ and a teacher that knows only the
@@ -579,9 +577,8 @@ left.set(xlabel=f"accuracy on {len(test):,} test images (%)")
 left.set_title(control, fontsize=10, loc="right")
 right.set(xlabel="negative log-likelihood (nats per image)")
 fig.legend(loc="outside upper right")
-lab.show(fig, "01_first_distillation",
-         f"Test accuracy in percent: {words}; Bayes classifier {bayes_accuracy:.2f}; {control}.",
-         arms)  # fmt: skip
+alt = f"Test accuracy in percent: {words}; Bayes classifier {bayes_accuracy:.2f}; {control}."
+lab.show(fig, "01_first_distillation", alt, arms)
 
 # %%
 lab.differences("test_accuracy", {
@@ -605,8 +602,9 @@ lab.differences("test_accuracy", {
 # **One thing changes besides the number of images.** With equal steps, each image of the smallest set
 # is shown 16 times as often as each image of the largest (on `laptop`: 250 and 4,000 images). A hard
 # label that is repeated so often can be learned by heart, luck of the draw included. A true
-# probability that is learned by heart holds no such luck. So part of the truth's lead at few images may be overfitting of the
-# hard-label student, which stopping early might cure. This design cannot tell the two apart.
+# probability that is learned by heart holds no such luck. So part of the truth's lead at few images
+# may come from the overfitting of the hard-label student, which stopping early might cure. This
+# design cannot tell the two apart.
 
 
 # %%
@@ -680,8 +678,8 @@ Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the ga
 #    The sentence under the table in section 5 says how much of the lead that leaves.
 # 4. *More images.* Two measures, two answers. The *lead* asks how many more test images are right. The
 #    *share* asks how much of what labels miss the truth brings back. "The fewer images, the more a
-#    teacher is worth" is a claim about the lead; check the other column before you repeat it. Neither column separates few
-#    images from images repeated often.
+#    teacher is worth" is a claim about the lead; check the other column before you repeat it. Neither
+#    column separates few images from images repeated often.
 # 5. *The two learned teachers.* The teacher of the same images had no more to go on than its student.
 #    Whatever the other one adds comes out of labels that the student never saw.
 #
@@ -770,8 +768,8 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # - A temperature softens probabilities and never changes their order.
 # - To know which classes are alike is one thing, to know this image another. Shuffle the answers
 #   within the classes to see which of them a student used.
-# - At high temperatures $T^2$
-#   keeps the teacher's weight constant and the student matches logits; at low ones neither holds.
+# - At high temperatures $T^2$ keeps the teacher's weight constant and the student matches logits; at
+#   low ones neither holds.
 #
 # Next: [chapter 02](02_training_teachers.ipynb), on what makes a good teacher.
 #
