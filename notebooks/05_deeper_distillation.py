@@ -84,7 +84,12 @@ rows = {
     for student, teacher in teacher_of.items()
 }
 found = pd.DataFrame(rows).T.dropna().sort_values("teacher's accuracy", ascending=False)
-found[["teacher's accuracy", "student's accuracy"]].astype(float).round(2)
+accuracy = found["teacher's accuracy"].astype(float)
+luck = 1.96 * (accuracy * (100 - accuracy) / len(lab.dataset("cifar10").test)) ** 0.5
+reached = {name: lab.values(arm, "test_accuracy") for name, arm in found["student"].items()}
+alone = lab.mean(HARD, "test_accuracy")
+shown = pd.DataFrame({"teacher's accuracy": accuracy, "± luck of the test images": luck})
+shown.join(found["student's accuracy"].astype(float)).round(2)
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -92,20 +97,14 @@ import matplotlib.pyplot as plt
 from kdutils import figures
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
-n_test = len(lab.dataset("cifar10").test)
-share = found["teacher's accuracy"].astype(float).to_numpy()
-left.errorbar(share, range(len(share)), xerr=1.96 * (share * (100 - share) / n_test) ** 0.5,
-              fmt="s", color="k", capsize=3, markevery=1)  # fmt: skip
+left.errorbar(accuracy, range(len(found)), xerr=luck, fmt="sk", capsize=3, markevery=1)
 left.set(xlabel="teacher's accuracy (%)\none run; bar: luck of the test images")
-alone = lab.mean(HARD, "test_accuracy")
-reached = {name: lab.values(arm, "test_accuracy") for name, arm in found["student"].items()}
 said = figures.dots(right, reached, also=[alone])
 right.axvline(alone, color="k", ls=":", lw=1.4, marker="", label="student on hard labels")
 fig.legend(loc="outside upper right")
 right.set(xlabel="student's accuracy (%)\nbar: luck of the seeds; arrow: it goes on")
-graded = "; ".join(f"{name} {value:.2f}" for name, value in zip(found.index, share, strict=True))
-alt = f"Accuracies in percent, from the best teacher down. Teachers: {graded}. Their students: {said}."
-alt += f" A student on hard labels: {alone:.2f}."
+graded = "; ".join(f"{name} {value:.2f}" for name, value in accuracy.items())
+alt = f"Accuracies (%). Teachers: {graded}. Their students: {said}. Hard labels: {alone:.2f}."
 lab.show(fig, "05_gain", alt, [HARD, *found["student"]], unit="seeds a student", bars=False)
 
 # %% [markdown]

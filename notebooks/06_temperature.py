@@ -28,8 +28,8 @@
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss and its factor $T^2$) and the stored
 # answers of chapter 04.
 #
-# *Time:* under half a minute on `smoke` and on `laptop`, which reads recorded runs (training them takes
-# about two hours); a GPU and some hours on `paper`.
+# *Time:* under half a minute on `smoke` and on `laptop`, which reads recorded runs (the second cell says
+# how long they trained); a GPU and some hours on `paper`.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs
@@ -125,9 +125,7 @@ ax.figure.legend(loc="outside right upper", fontsize=9)
 where = f"{anchor.dataset}, profile {PROFILE}"
 figures.count(ax.figure, {len(v)}, where, "training images, view 0", bars=False)
 words = ", ".join(f"{perplexity(v, t).mean():.2f} at T = {t:g}" for t in (1.0, 4.0, 20.0))
-figures.show(
-    ax.figure, name="06_entropy", alt=f"Perplexity of the answers against T. Means: {words}."
-)
+figures.show(ax.figure, name="06_entropy", alt=f"Perplexity of answers against T. Means: {words}.")
 
 # %% [markdown]
 # The vertical lines are the temperatures that the project's searches chose. From the lowest to the
@@ -332,9 +330,8 @@ for ax, knob, part in ((axes[0], "T", at_alpha), (axes[1], "alpha", at_t)):
 axes[0].set(xscale="log", ylabel="validation accuracy (%)", xticks=ticks[1:-1], xticklabels=ticks[1:-1])  # fmt: skip
 axes[0].minorticks_off()
 axes[1].legend(loc="lower right", bbox_to_anchor=(1, 1))
-means = sweep.groupby("arm", sort=False)["val_accuracy"].mean().items()
-words = "; ".join(f"{arm} {mean:.2f}" for arm, mean in means)
-lab.show(fig, "06_sweep", f"Validation accuracy: {words}.", arms=list(sweep["arm"].unique()))  # fmt: skip
+words = "; ".join(f"{arm} {lab.mean(arm, 'val_accuracy'):.2f}" for arm in sweep["arm"].unique())
+lab.show(fig, "06_sweep", f"Validation accuracy: {words}.", list(sweep["arm"].unique()))
 
 # %% [markdown]
 # ### Choose, then look once
@@ -509,8 +506,8 @@ Markdown(f"""
 #   schedule.
 # - **The learning rate was tuned for no setting**, although the gradient's length changes with both knobs.
 #   Try `lr=0.1` in section 3: high temperatures then fail, for a reason that has nothing to do with what the
-#   teacher knows. Could another rate close the gap that hard labels leave there? This page does not show
-#   it; give them several rates, and see.
+#   teacher knows. Could another rate bring the hard labels up to the distilled students? This page does
+#   not show it; give them several rates, and see.
 #   [Chapter 03](03_distilling_mlps.ipynb) shows how such a change can pass for an effect of
 #   distillation.
 # - **New or stored views.** In section 4 the hard-label student draws a new view in every epoch, while the

@@ -253,38 +253,34 @@ costs = pd.DataFrame({
 })  # fmt: skip
 assert costs["parameters"][list(published)].to_dict() == published
 costs["multiplications a parameter"] = 1e6 * costs.iloc[:, 2] / costs.iloc[:, 1]
-wide, dense = (costs.loc[name] for name in ("wrn-28-10", "densenet-100-12"))
-print(f"WRN-28-10 over DenseNet-BC-100-12: parameters {wide.iloc[1] / dense.iloc[1]:.0f} times, "
-      f"multiplications {wide.iloc[2] / dense.iloc[2]:.0f} times")  # fmt: skip
+times = costs.loc["wrn-28-10"] / costs.loc["densenet-100-12"]
+print(f"WRN-28-10 over DenseNet-BC-100-12: parameters {times.iloc[1]:.0f} times, "
+      f"multiplications {times.iloc[2]:.0f} times")  # fmt: skip
 costs.map("{:,.0f}".format)
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
-
-fig, ax = plt.subplots(figsize=(7.5, 4.4))
-x, y = costs["parameters"], costs["million multiplications"]
-ax.plot(x[:5], y[:5], "o", label="the poster's networks", markevery=1)
-ax.plot(x[5:], y[5:], "s", mfc="w", label="chapter 05, laptop", markevery=1)
-for name in costs.index:
+points = costs[["parameters", "million multiplications"]]
+ax = points[:5].plot(*points, style="o", label="the poster's networks", loglog=True,
+                     figsize=(7.5, 4.4), markevery=1)  # fmt: skip
+points[5:].plot(*points, style="sC1", mfc="w", label="chapter 05, laptop", markevery=1, ax=ax)
+ax.set(xlim=(1e4, 4e8), ylabel="million multiplications an image")
+for name, *at in points.itertuples():
     left, down = name.startswith(("densenet", "resnext-29")), -7 if "x8-" in name else -2
-    ax.annotate(name, (x[name], y[name]), (-7 if left else 7, down), textcoords="offset points",
-                fontsize=9, ha="right" if left else "left")  # fmt: skip
-ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="million multiplications an image",
-       xlim=(1e4, 4e8))  # fmt: skip
-ax.legend(loc="upper left")
-alt = "Multiplications (millions) against parameters, both logarithmic: "
-alt += "; ".join(f"{name} {x[name]:.3g}, {y[name]:.3g}" for name in costs.index)
-lab.show(fig, "90_costs", alt)
+    ax.annotate(name, at, (-7 if left else 7, down), textcoords="offset points", fontsize=9,
+                ha="right" if left else "left")  # fmt: skip
+words = "; ".join(f"{name} {x:.3g}, {y:.3g}" for name, x, y in points.itertuples())
+lab.show(ax.figure, "90_costs", f"Parameters and million multiplications, logarithmic: {words}")
 
 # %% [markdown]
-# Points on one rising diagonal use each weight equally often. The higher a point lies above its neighbours
-# of the same size, the more an answer costs for each number that is stored. Find pairs of networks
-# that swap places when you rank them by multiplications instead of by parameters.
+# Points on one rising diagonal (ten times the parameters, ten times the multiplications) use each
+# weight equally often. The higher a point lies above its neighbours of the same size, the more an
+# answer costs for each number that is stored. Find pairs of networks that swap places when you rank
+# them by multiplications instead of by parameters.
 #
 # ## What we saw
 #
-# 1. **Fewer.** The line above the table gives the ratio. Compare the last column: DenseNet uses each
-#    weight at many more positions, because more of its layers work on large images.
+# 1. **Fewer.** The line above the table gives the ratio. Compare the last column: DenseNet uses a
+#    weight at many more positions, because a larger share of its weights works on large images.
 # 2. **164.** A name is a claim. Counting is a test.
 #
 # The first five rows are the poster's networks and its student, the other five those of chapter 05 on
