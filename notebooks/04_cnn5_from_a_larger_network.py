@@ -468,7 +468,9 @@ if fair["student"].nunique() > 4:  # at least half of the rows
     seaborn.move_legend(ax, "lower right", bbox_to_anchor=(1, 1), ncols=3, title=None)
     means = fair.groupby(["student", "schedule"], sort=False)["gain"].mean().items()
     words = "; ".join(f"{' with '.join(names)} {x:+.2f}" for names, x in means)
-    lab.show(ax.figure, "04_anatomy", f"Points gained: {words}; published .95.", fair["arm"].unique())
+    lab.show(
+        ax.figure, "04_anatomy", f"Points gained: {words}; published .95.", fair["arm"].unique()
+    )
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
