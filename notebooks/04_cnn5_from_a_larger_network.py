@@ -462,15 +462,13 @@ bars = {"lw": 1.5, "ls": "-", "marker": "", "markevery": 1}
 if fair["student"].nunique() > 4:  # at least half of the rows
     ax = seaborn.pointplot(fair, x="gain", y="student", hue="schedule", errorbar=ends, dodge=0.3,
         err_kws=bars, capsize=0.15, linestyle="none", markers=["o", "s"], markevery=1)  # fmt: skip
-    ax.vlines([0, 0.95], 0, 1, "k", ["-", ":"], lw=1.2, transform=ax.get_xaxis_transform())
+    ax.vlines([0, 0.95], 0, 1, "k", ["-", ":"], transform=ax.get_xaxis_transform(), zorder=0, lw=1)
     ax.set(xlabel=f"points over hard labels with Adam, {shares[0]} (dotted: published)", ylabel="")
     ax.figure.set_size_inches(8, 5.7)
     seaborn.move_legend(ax, "lower right", bbox_to_anchor=(1, 1), ncols=3, title=None)
     means = fair.groupby(["student", "schedule"], sort=False)["gain"].mean().items()
     words = "; ".join(f"{' with '.join(names)} {x:+.2f}" for names, x in means)
-    lab.show(
-        ax.figure, "04_anatomy", f"Points gained: {words}; published .95.", fair["arm"].unique()
-    )
+    lab.show(ax.figure, "04_anatomy", f"Gained: {words}; published .95.", fair["arm"].unique())
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown
