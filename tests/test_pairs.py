@@ -89,7 +89,7 @@ def test_sync_takes_over_the_outputs_of_a_report(tmp_path):
     out = tmp_path / "out"
     values = {"PROFILE": "smoke"}
     with series.this_interpreter():
-        run = series.execute(series.find(tmp_path)[0], out / "01_a.ipynb", values)
+        run = series.execute(series.find(tmp_path)[0], out / "notebooks" / "01_a.ipynb", values)
     assert run["status"] == "done"
     pairs.sync(tmp_path, outputs=out)
     outputs = _outputs(tmp_path)

@@ -60,7 +60,7 @@ def sync(
                 "`sync --from ipynb`."
             )
         ran = old
-        if outputs and (report := outputs / saved.name).exists():
+        if outputs and (report := outputs / "notebooks" / saved.name).exists():
             ran = nbformat.read(report, as_version=4)
             if ran.metadata.get("kdutils", {}).get("status") == "failed":
                 raise ValueError(f"{report} failed when it ran; run it again first.")

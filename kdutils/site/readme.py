@@ -33,7 +33,7 @@ def record_times(report: Path) -> list[str]:
     """
     recorded = times()
     said = []
-    for path in sorted(report.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted((report / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         meta = nbformat.read(path, as_version=4).metadata["kdutils"]
         if meta["error"] is not None:
             continue
