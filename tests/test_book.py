@@ -157,7 +157,8 @@ def test_a_page_is_accessible_fetches_nothing_and_fits_a_phone(book, page, name)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     _go(page, book, name)
-    for width, scheme in ((390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")):
+    views = [(390, "light"), (1280, "dark"), (390, "dark"), (1280, "light")]
+    for width, scheme in views[: 2 if name.startswith("solutions/") else 4]:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
