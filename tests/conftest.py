@@ -2,11 +2,13 @@
 
 import importlib.util
 import os
+import shutil
 from types import ModuleType
 
 import experiments  # noqa: F401  (bayes10 and the deep networks join)
 import pytest
 import torch
+from playwright.sync_api import sync_playwright
 
 from kdutils import data, losses, models
 from kdutils.recipes import Recipe
@@ -14,6 +16,20 @@ from kdutils.store import Record, Store
 
 torch.set_num_threads(1)
 os.environ["KDUTILS_DEVICE"] = "cpu"
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The Chromium that this machine has, without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import filecmp
 import html
 import os
 import re
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -16,12 +15,11 @@ import jupytext
 import pypdf
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from conftest import CHROMIUM
 
 from kdutils import ROOT
 from kdutils.site import readme, series
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 CHAPTERS = [notebook.path.stem for notebook in series.find()]
 BESIDE = ["index", "results", "made", "glossary", "search"]
@@ -41,16 +39,6 @@ def _make(out: Path, empty: Path) -> Path:
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     return _make(tmp_path_factory.mktemp("book"), tmp_path_factory.mktemp("no_data"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
