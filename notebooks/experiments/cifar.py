@@ -5,11 +5,13 @@ from dataclasses import replace
 from kdutils.experiments import Profile
 from kdutils.recipes import Recipe
 
-# images: None for all 45,000. FastNet is a teacher that a CPU can train; `paper` has ResNet-18.
+# images: None for all 45,000. FastNet is a teacher that a CPU can train; `paper` has ResNet-18,
+# `laptop` a short run of it besides.
 BUDGET = {
     "smoke": {
         "images": 500,
         "teacher": {"model": "cnn5-w16", "epochs": 12, "batch_size": 50, "lr": 0.1},
+        "resnet18": {"model": "cnn5-w24", "epochs": 4, "batch_size": 50, "lr": 0.1},
         "student": {"model": "cnn5-w4", "epochs": 4, "batch_size": 50},
         "epochs of a small share": 8,
         "views": {"n_views": 3, "bits": 8},
@@ -17,6 +19,7 @@ BUDGET = {
     "laptop": {
         "images": None,
         "teacher": {"model": "fastnet", "epochs": 18, "batch_size": 256, "lr": 0.25},
+        "resnet18": {"model": "resnet18", "epochs": 15, "batch_size": 128, "lr": 0.1},
         "student": {"model": "cnn5", "epochs": 30, "batch_size": 128},
         "epochs of a small share": 50,
         "views": {"n_views": 8, "bits": 8},
@@ -55,6 +58,12 @@ def teacher(p: Profile, **changes) -> Recipe:
         **b["teacher"],
     )
     return replace(base, **changes)
+
+
+def short_resnet18(p: Profile) -> Recipe | None:
+    """A larger teacher, trained for few epochs; None where the teacher is that network anyway."""
+    short = BUDGET[p.name].get("resnet18")
+    return teacher(p, views="crop-flip", **short) if short else None
 
 
 def student(p: Profile, share: float = 1, **changes) -> Recipe:

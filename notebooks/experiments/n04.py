@@ -5,7 +5,7 @@ from functools import partial
 from kdutils.experiments import Arm, Profile
 
 from . import cifar
-from .cifar import as_published, scores, student, taught, teacher
+from .cifar import as_published, scores, short_resnet18, student, taught, teacher
 
 TITLE = "CNN5 from a larger network on CIFAR-10"
 
@@ -95,7 +95,13 @@ def arms(p: Profile) -> list[Arm]:
             scores(taught=True),
         ),
     ]
-    long = partial(Arm, "Patience")
+    if larger := short_resnet18(p):
+        wide = partial(Arm, "A larger teacher, less trained", keep_logits=True)
+        out += [
+            wide("teacher ResNet-18, few epochs", larger, scores(), once=True),
+            wide("CNN5 from that ResNet-18", taught(p, teacher=(larger,)), scores(taught=True)),
+        ]
+    long = partial(Arm, "Patience", keep_logits=True)
     patient = {"epochs": b["patient epochs"]}
     out += [
         long("CNN5, patient", student(p, **patient), scores()),
