@@ -2,7 +2,7 @@
 
 import sys
 
-from kdutils.site.cli import main
+from kdutils.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

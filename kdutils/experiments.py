@@ -60,6 +60,12 @@ def get_profile(name: str) -> Profile:
     return PROFILES[name]
 
 
+def parse_seeds(text: str) -> list[int]:
+    """Seeds written as `0,1,2`; ValueError for anything else."""
+    parts = (part.strip() for part in text.split(","))
+    return list(check_seeds([int(part) if part.isdecimal() else part for part in parts]))
+
+
 def check_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """Seeds as a tuple of distinct integers from 0 to 9999; ValueError for anything else."""
     try:

@@ -734,17 +734,22 @@ Markdown(f"""
 #
 # 1. **No labels** (5 minutes, easy). Train the student at $\alpha = 1$, at three seeds. *Check:* put zeros
 #    in place of all labels; the accuracies must not change at all.
+#    [Solution](solutions/00_your_first_distillation.py#exercise-1).
 # 2. **Patience** (15 minutes, easy). Train both students for 5, 10, 40 and 200 epochs, at three seeds.
 #    *Check:* your numbers at 40 epochs are those of section 5. When does the taught student overtake?
+#    [Solution](solutions/00_your_first_distillation.py#exercise-2).
 # 3. **An older tutorial** (10 minutes, medium). Earlier versions of PyTorch's tutorial used
 #    $-\sum_i p_i \log q_i$ in place of $\sum_i p_i (\log p_i - \log q_i)$. What did that change for the
 #    student? *Check:* the gradients for the student's logits agree, and the losses differ by $T^2$ times
 #    the entropy of $p$.
+#    [Solution](solutions/00_your_first_distillation.py#exercise-3).
 # 4. **A wrong loss, registered** (20 minutes, medium). Register a loss that uses `F.kl_div` with
 #    `reduction="mean"` and run it as a recipe. *Check:* its accuracies are those of the built-in loss with
 #    `soft_scale=0.1`. Then set $\alpha = 1$ in both, and explain why the fault no longer shows.
+#    [Solution](solutions/00_your_first_distillation.py#exercise-4).
 # 5. **Your own data** (30 minutes, open). Bring images of your own to `data.from_arrays` and distil
 #    on them. *Check:* a data set whose labels or pixels are out of range is refused, with the reason.
+#    [Solution](solutions/00_your_first_distillation.py#exercise-5).
 #
 # ## Summary
 #

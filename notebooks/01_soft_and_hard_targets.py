@@ -743,21 +743,25 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # 1. *(5 minutes, easy)* At which temperature do the soft targets of the slider's picture have an
 #    entropy of 2 nats? Use `scipy.optimize.brentq`. *Check:* `entropy(soften(z_teacher[unsure], T))`
 #    is 2 to six digits.
+#    [Solution](solutions/01_soft_and_hard_targets.py#exercise-1).
 # 2. *(10 minutes, medium)* Let $T = 1$. Show that the loss $\alpha\,\mathrm{KL} + (1 - \alpha)\,
 #    \mathrm{CE}$ has the gradient $q - \bigl(\alpha p + (1 - \alpha) e_y\bigr)$, where $e_y$ is the hard
 #    label as a distribution. So at $T = 1$ a mixture of losses is one loss with mixed targets. Why does
 #    this fail at $T = 4$? *Check:* `torch.autograd.grad` of `distillation_loss` agrees to 1e-12 at
 #    $T = 1$ and is off by more than .05 somewhere at $T = 4$.
+#    [Solution](solutions/01_soft_and_hard_targets.py#exercise-2).
 # 3. *(10 minutes, medium)* Change the target: train on
 #    `0.5 * targets["hard labels"] + 0.5 * targets["permuted teacher"]`. By exercise 2 that is a loss
 #    with labels and a permuted teacher. Does the student recover? What happens to its probabilities?
 #    *Check:* its accuracy comes back to more than 40 %, and its negative log-likelihood is higher than
 #    that of hard labels.
+#    [Solution](solutions/01_soft_and_hard_targets.py#exercises-3-and-4).
 # 4. *(20 minutes, hard)* Which images are doubtful? Smooth each label by a share of its *own*, so that
 #    every target has the entropy of its image's true answer, spread without knowledge. The student then
 #    hears which images are doubtful, but not between which classes. How much of the perfect teacher's
 #    gain is left? *Check:* `entropy` of your targets equals that of `targets["perfect teacher"]` to
 #    .001 for every image, and less than half of the gain is left.
+#    [Solution](solutions/01_soft_and_hard_targets.py#exercises-3-and-4).
 #
 # ## Summary
 #

@@ -632,14 +632,18 @@ Markdown(f"""
 # 1. *(5 minutes, easy)* Ten networks are equally good: each errs on every image with probability
 #    .7 %, independently. Somebody reports the best of the ten on 10,000 test images. Which accuracy
 #    will be reported, on average? *Check: between 99.41 and 99.44 %.*
+#    [Solution](solutions/02_training_teachers.py#exercise-1).
 # 2. *(10 minutes, easy)* Flip one bit of an image's number. How many of the 32 bits of
 #    `views.hash32` change? *Check: 16, within .1, whichever bit you flip.*
+#    [Solution](solutions/02_training_teachers.py#exercise-2).
 # 3. *(10 minutes, medium)* Choose the $T$ that makes the *calibration error* of the validation images
 #    smallest, instead of their likelihood loss. Is the calibration error of the test images smaller?
 #    *Check: on validation, each $T$ wins by its own measure.*
+#    [Solution](solutions/02_training_teachers.py#exercise-3).
 # 4. *(20 minutes, medium)* Leave dropout on while the teacher answers, and average $k$ answers. How
 #    many errors for $k = 1, 4, 16, 64$? Compare with one answer without dropout. *Check: with
 #    dropout off, all answers are equal.*
+#    [Solution](solutions/02_training_teachers.py#exercise-4).
 # 5. *(hours of training, hard)* Settle the smoothing question for these networks:
 #    `SEEDS = [0, 1, 2]`, `TRAIN = True`, then repeat both students at $T = 1$ with `lab.train`.
 #

@@ -563,16 +563,21 @@ Markdown(f"""
 # 1. *(5 minutes, easy)* DeiT's code has $\alpha = .5$ and 1,000 classes by default. Which $\alpha'$ is
 #    that? And which $\alpha$ would you have to write to get $\alpha' = .5$? *Check: put the second
 #    answer into `effective`.*
+#    [Solution](solutions/03_distilling_mlps.py#exercise-1).
 # 2. *(10 minutes, medium)* Choose the bias of the 3 without any label, from the knowledge that one digit
 #    in ten is a 3. How many threes does the student read then? *Check: 10 % of the validation images
 #    are called a 3.*
+#    [Solution](solutions/03_distilling_mlps.py#exercise-2).
 # 3. *(15 minutes, medium)* Average the logits of the teacher's seeds. How many errors does the ensemble
 #    make? *Check: with two equal members, the errors of one.*
+#    [Solution](solutions/03_distilling_mlps.py#exercise-3).
 # 4. *(15 minutes, medium)* Weight decay breaks the equality of section 2. Show it with `train_student`
 #    and `weight_decay=0.01`, and find the decay at which an eighth of the loss is the same run again.
 #    *Check: bit for bit.*
+#    [Solution](solutions/03_distilling_mlps.py#exercise-4).
 # 5. *(30 minutes, hard)* Remove two digits at once. Which pair hurts least, and why? Look at section
 #    5's figure first. *Check: the record has no `class_bias`, which is defined for one class.*
+#    [Solution](solutions/03_distilling_mlps.py#exercise-5).
 #
 # Solutions: [solutions/03_distilling_mlps.py](solutions/03_distilling_mlps.py). The tests run them.
 #

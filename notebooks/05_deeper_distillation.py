@@ -598,18 +598,23 @@ Markdown(f"""
 # 1. *(10 minutes, easy)* How many teachers would you need so that a correlation with *one* exchanged
 #    neighbouring pair is still significant after correction for four properties? *Check:* with 5
 #    teachers the uncorrected two-sided p of this pattern is 10/120.
+#    [Solution](solutions/05_deeper_distillation.py#exercise-1).
 # 2. *(10 minutes, medium)* Two arms are paired by seed, and their results have correlation $r$. How
 #    many pairs does a difference of .1 point need at $\sigma = .14$ and $r = .5$? *Check:* at $r = 0$
 #    you must get the number of section 5.
+#    [Solution](solutions/05_deeper_distillation.py#exercise-2).
 # 3. *(15 minutes, medium)* Average the logits, and then the probabilities, of the four teachers of
 #    other families. Compare accuracy and NLL with the members'. *Check:* both NLLs must be below the
 #    mean NLL of the members. Why?
+#    [Solution](solutions/05_deeper_distillation.py#exercise-3).
 # 4. *(15 minutes, hard)* Divide each teacher's logits by one temperature, chosen on validation so that
 #    the NLL is lowest. Does the order of the teachers by test NLL change? *Check:* no answer may
 #    change its class.
+#    [Solution](solutions/05_deeper_distillation.py#exercise-4).
 # 5. *(20 minutes and a few minutes of computing, hard)* Make *itself* a clean control: give its teacher
 #    the student's epochs, and train the student with `lab.train`. *Check:* `lab.recipes` must show that
 #    the new student differs from the old one in its teacher alone.
+#    [Solution](solutions/05_deeper_distillation.py#exercise-5).
 #
 # ## Summary
 #

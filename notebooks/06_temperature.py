@@ -26,7 +26,7 @@
 # - decide how many views, and how many bits, a teacher's stored answers need.
 #
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss and its factor $T^2$) and the stored
-# answers of chapter 04.
+# answers of [chapter 04](04_cnn5_from_a_larger_network.ipynb).
 #
 # *Time:* under half a minute on `smoke` and on `laptop`, which reads recorded runs (the second cell says
 # how long they trained); a GPU and some hours on `paper`.
@@ -493,7 +493,7 @@ Markdown(f"""
 #   stays below its limit, this is the likely reason, and any $T$ on the plateau will do. A search
 #   for the best one finds little but luck.
 # - **The three temperatures of the project say nothing about teachers.** Its answers belonged to other
-#   images (chapter 04), so no temperature could bring out what its teacher knew. The luckiest of some
+#   images ([chapter 04](04_cnn5_from_a_larger_network.ipynb)), so no temperature could bring out what its teacher knew. The luckiest of some
 #   forty settings is explanation enough. Our sweep, with the right answers, cannot be compared with that.
 # - **Accuracy is not everything.** Compare the calibration errors of the distilled students with that of
 #   the hard labels: a setting may be better in one and worse in the other.
@@ -527,12 +527,16 @@ Markdown(f"""
 # 1. *(5 minutes, easy)* How far is $T\,(q^{(T)}_i - p^{(T)}_i)$ from its limit $(z_i - v_i)/10$ at
 #    $T = 20$, relative to the limit's length, with `v` for the teacher and `known.logits(1)` for the student?
 #    *Check:* at ten times the temperature the distance is about a tenth.
+#    [Solution](solutions/06_temperature.py#exercise-1).
 # 2. *(10 minutes, medium)* For each $T$, find the $\alpha$ at which teacher and label have gradients of equal
 #    length at the start. Where do the project's settings lie? *Check:* `teachers_share` is then .5.
+#    [Solution](solutions/06_temperature.py#exercise-2).
 # 3. *(15 minutes, medium)* Turn both knobs: train the students of section 3 on a grid of $T$ and $\alpha$.
 #    Does the best $T$ depend on $\alpha$? *Check:* at $\alpha = 0$ the temperature makes no difference.
+#    [Solution](solutions/06_temperature.py#exercise-3).
 # 4. *(20 minutes, hard)* Store fewer bits: 6, 4, 3. From how many on does rounding change more than 1 % of
 #    the teacher's top answers? *Check:* fewer bits never change fewer answers.
+#    [Solution](solutions/06_temperature.py#exercise-4).
 #
 # Solutions: [solutions/06_temperature.py](solutions/06_temperature.py).
 #

@@ -58,7 +58,7 @@ lab
 # ## 1. Three networks, the same images
 #
 # The two students differ in what they learn from, and in nothing else. The published values are
-# those of the poster that chapter 04 takes apart: one run each, with the epoch chosen on the test set.
+# those of the poster that [chapter 04](04_cnn5_from_a_larger_network.ipynb) takes apart: one run each, with the epoch chosen on the test set.
 
 # %%
 from IPython.display import Markdown, display
@@ -656,17 +656,21 @@ distilled student. The larger one belongs to the more overconfident network.""")
 #    rows of the confusion matrix stay as they are. Which of recall and precision changes? Write
 #    `precision_at(rows, prior)`. *Check:* for rows (.9, .1) and (.2, .8) and shares .9 and .1 it gives
 #    81/83 and 8/17.
+#    [Solution](solutions/07_confusion_matrices.py#exercise-1).
 # 2. *(10 minutes, medium)* Average the probabilities of a hard-label and a distilled student. Then
 #    average those of two hard-label students. Which pair makes fewer errors, and what has that to do
 #    with the exchange of section 5? *Check:* a network averaged with itself must make its own
 #    recorded number of errors.
+#    [Solution](solutions/07_confusion_matrices.py#exercise-2).
 # 3. *(15 minutes, medium)* Let each network refuse the tenth of the images on which it is least sure.
 #    How accurate is it on the rest? Does dividing by $\tau$ change that? *Check:* with a share of 0 you
 #    must get the recorded accuracy.
+#    [Solution](solutions/07_confusion_matrices.py#exercise-3).
 # 4. *(30 minutes, hard)* Resample the test images with replacement (a *bootstrap*) and compute an
 #    interval for repaired minus broken of one pair. Which luck does it cover, and which does an
 #    interval over seeds cover? *Check:* the standard deviation must be close to
 #    $\sqrt{b + c - (b - c)^2 / N}$.
+#    [Solution](solutions/07_confusion_matrices.py#exercise-4).
 #
 # ## Summary
 #

@@ -283,7 +283,7 @@ lab.show(ax.figure, "90_costs", f"Parameters and million multiplications, logari
 #    weight at many more positions, because a larger share of its weights works on large images.
 # 2. **164.** A name is a claim. Counting is a test.
 #
-# The first five rows are the poster's networks and its student, the other five those of chapter 05 on
+# The first five rows are the poster's networks and its student, the other five those of [chapter 05](05_deeper_distillation.ipynb) on
 # `laptop`. Look at their layers: on `laptop` no teacher is deep, and `wrn-10-2` has exactly as many
 # layers as its student. (The names of WideResNets count the three shortcut convolutions and leave out
 # the last linear layer, so they say two more than we count.)

@@ -3,14 +3,18 @@
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import experiments  # noqa: F401  (bayes10 and the deep networks join)
 import pytest
 import torch
+from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
-from kdutils import data, losses, models
+from kdutils import ROOT, data, losses, models
 from kdutils.recipes import Recipe
 from kdutils.store import Record, Store
 
@@ -30,6 +34,26 @@ def browser():
         )
         yield browser
         browser.close()
+
+
+def make_book(out: Path) -> Path:
+    """The book, made where there are neither data sets nor a network."""
+    empty, nowhere = out.parent / "no_data", "http://127.0.0.1:9"
+    environment = os.environ | {"KDUTILS_DATA": str(empty), "KDUTILS_RUNS": str(empty / "runs")}
+    environment |= {"http_proxy": nowhere, "https_proxy": nowhere}
+    command = [sys.executable, "-m", "kdutils", "book", "--out", str(out)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return out
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory) -> Path:
+    """The recorded edition, made once for all workers of pytest-xdist."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with FileLock(folder / "book.lock"):
+        made = folder / "book"
+        return made if made.exists() else make_book(made)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from experiments import bench, networks
 from torch.utils.data import DataLoader
 
 from kdutils import data, losses, models
-from kdutils.site.cli import main
+from kdutils.commands.cli import main
 
 REPEATS = 6
 SPREAD = {"median", "min", "max"}

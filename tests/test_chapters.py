@@ -7,7 +7,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from kdutils.site import pairs, series
+from book import pairs, series
 
 CELLS, LINES, ASIDE = 45, 400, 0.25
 # Larger for a reason that stands in the chapter: number -> cells, lines.
@@ -113,10 +113,13 @@ def test_there_are_chapters_and_each_has_its_experiments():
 
 
 if __name__ == "__main__":
+    engine, book = series.ROOT / "kdutils", series.ROOT / "book"
     print(pd.DataFrame({name[:2]: counts(name) for name in CHAPTERS}).T.to_string())
-    engine = [p for p in (series.ROOT / "kdutils").rglob("*.py") if "site" not in p.parts]
+    pages = ["build.py", "conf.py"]
     for what, files in {
-        "kdutils without its site": engine,
-        "kdutils/site": (series.ROOT / "kdutils" / "site").glob("*.py"),
+        "kdutils without its commands": [*engine.glob("*.py"), *engine.glob("models/*.py")],
+        "kdutils": engine.rglob("*.py"),
+        "the book's pages": [series.ROOT / "book" / name for name in pages],
+        "the book's other code": {*book.glob("*.py")} - {book / name for name in pages},
     }.items():
         print(what, sum(len(path.read_text("utf-8").splitlines()) for path in files), "lines")

@@ -12,9 +12,10 @@ import time
 import click
 import pytest
 
+from book import report
 from kdutils import ROOT, experiments, runs
-from kdutils.site import backlog, book
-from kdutils.site.cli import cli, main
+from kdutils.commands import backlog
+from kdutils.commands.cli import cli, main
 from kdutils.store import Store
 
 
@@ -114,7 +115,7 @@ def test_a_stopped_command_says_so_and_ends_with_130(raising, capsys):
 
 def test_several_numbers_may_follow_only(monkeypatch):
     asked = []
-    monkeypatch.setattr(book, "run", lambda values, only, **rest: asked.append(only) or 0)
+    monkeypatch.setattr(report, "run", lambda values, only, **rest: asked.append(only) or 0)
     for arguments in (["--only", "01", "02"], ["01", "02"], ["--only", "01", "--only", "02"]):
         assert main(["report", *arguments]) == 0
     assert asked == [["01", "02"]] * 3

@@ -4,9 +4,9 @@ import pytest
 from conftest import put
 
 from kdutils import experiments
+from kdutils.commands import results
 from kdutils.experiments import Lab
 from kdutils.recipes import Recipe
-from kdutils.site import readme
 
 CELL = "101.0 ± 2.5 (n = 3)".replace(" ", "\xa0")  # no narrow page may break it
 
@@ -58,7 +58,7 @@ def test_parameters_that_cannot_be_meant_are_refused(arguments, message, store):
 def test_smoke_runs_never_stand_among_recorded_results(store):
     arm = experiments.arms("03", "smoke")[0]
     put(store, arm.recipe, 5, 5)
-    assert [r for r in readme.rows("03", store) if r["n"]] == []
+    assert [r for r in results.rows("03", store) if r["n"]] == []
 
 
 def test_a_table_holds_published_recorded_and_this_run(lab, store):

@@ -9,9 +9,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from kdutils import ROOT, data, experiments, metrics, views
+from kdutils.commands.backlog import publish_knowledge
 from kdutils.knowledge import Knowledge
 from kdutils.runs import knowledge_of, run, run_all, trained
-from kdutils.site.backlog import publish_knowledge
 from kdutils.store import Damaged, Store
 from kdutils.training import fit, predict
 

@@ -18,7 +18,7 @@ from conftest import CHROMIUM
 from experiments.slider import TemperatureSlider
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from kdutils.site import pairs, series
+from book import pairs, series
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
@@ -60,7 +60,7 @@ def lab(tmp_path_factory):
     address = f"http://localhost:{port}"
     options = ["--no-browser", "--allow-root", f"--port={port}", "--IdentityProvider.token="]
     options += ["--LabApp.expose_app_in_browser=True"]
-    code = f"from pathlib import Path; from kdutils.site import series; series.lab({options}, "
+    code = f"from pathlib import Path; from book import series; series.lab({options}, "
     environment = os.environ | {
         "TQDM_DISABLE": "0",  # `make test` runs headless; a reader watches a bar
         "HOME": str(root / "home"),

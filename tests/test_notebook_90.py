@@ -6,8 +6,8 @@ from conftest import load_solutions
 from torch import nn
 
 from kdutils import models
+from kdutils.commands import results
 from kdutils.experiments import PROFILES, Lab
-from kdutils.site import readme
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -15,7 +15,7 @@ def test_a_lab_works_without_arms(store, profile):
     lab = Lab("90", profile, store=store)
     assert lab.arms == {} and lab.runs.empty and lab.missing() == {}
     assert "0 runs" not in lab._repr_markdown_()
-    assert readme.rows("90", store) == []
+    assert results.rows("90", store) == []
 
 
 @pytest.mark.parametrize(("named", "layers"), [(20, 20), (44, 65), (56, 83), (110, 164)])

@@ -2,11 +2,9 @@
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from importlib import metadata
 
 import pytest
@@ -35,14 +33,14 @@ IMPORTED_AS = {
 }
 # Used as programs or plugins: where, instead of an import.
 CALLED_IN = {
-    "jupyterlab": ("kdutils/site/series.py", "jupyterlab"),
-    "ipykernel": ("kdutils/site/series.py", 'kernel_name="python3"'),
-    "myst-nb": ("kdutils/site/book/conf.py", "myst_nb"),
-    "furo": ("kdutils/site/book/conf.py", '"furo"'),
-    "sphinx-copybutton": ("kdutils/site/book/conf.py", "sphinx_copybutton"),
+    "jupyterlab": ("book/series.py", "jupyterlab"),
+    "ipykernel": ("book/series.py", 'kernel_name="python3"'),
+    "myst-nb": ("book/conf.py", "myst_nb"),
+    "furo": ("book/conf.py", '"furo"'),
+    "sphinx-copybutton": ("book/conf.py", "sphinx_copybutton"),
     "ruff": ("tests/test_packaging.py", '"ruff"'),
-    "nbval": ("kdutils/site/checks.py", "--nbval"),
-    "pytest-xdist": ("kdutils/site/checks.py", "--dist"),
+    "nbval": ("book/checks.py", "--nbval"),
+    "pytest-xdist": ("book/checks.py", "--dist"),
 }
 
 
@@ -120,9 +118,8 @@ def test_the_tests_run_on_the_locked_version(name):
 def _imports():
     """Top-level packages that the series imports → one file that does."""
     found = {}
-    files = [
-        p for folder in ("kdutils", "tests", "notebooks") for p in (ROOT / folder).rglob("*.py")
-    ]
+    folders = [ROOT / name for name in ("kdutils", "book", "tests", "notebooks")]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -137,7 +134,7 @@ def _imports():
 
 
 def test_whatever_is_imported_is_asked_for():
-    ours = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"kdutils", "experiments"}
+    ours = {"kdutils", "book", "experiments", *(p.stem for p in (ROOT / "tests").glob("*.py"))}
     known = {IMPORTED_AS.get(name, name) for name in WANTED} | set(sys.stdlib_module_names) | ours
     assert {n: str(p) for n, p in _imports().items() if n not in known} == {}
 
@@ -161,25 +158,6 @@ def test_the_version_is_the_same_everywhere():
 def test_both_licences_are_there():
     assert "MIT License" in (ROOT / "LICENSE").read_text()
     assert "https://creativecommons.org/licenses/by/4.0/" in (ROOT / "LICENSE-text").read_text()
-
-
-def test_a_built_package_holds_the_files_that_the_site_reads(tmp_path):
-    """In a wheel, not in this checkout, which an editable install would show instead."""
-    for name in ("kdutils", "pyproject.toml", "README.md", "LICENSE", "LICENSE-text"):
-        path, ignored = ROOT / name, shutil.ignore_patterns("__pycache__")
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        copy(path, tmp_path / name, **({"ignore": ignored} if path.is_dir() else {}))
-    code = "from setuptools import build_meta; print(build_meta.build_wheel('.'))"
-    command = [sys.executable, "-c", code]
-    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    wheel = tmp_path / built.stdout.split()[-1]
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
-    wanted = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "kdutils").rglob("*.*")
-        if path.suffix not in (".py", ".pyc")
-    }
-    assert wanted and wanted <= held, f"not in package-data: {sorted(wanted - held)}"
 
 
 @pytest.mark.parametrize("arguments", [["check"], ["format", "--check"]])

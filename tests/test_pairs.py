@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_output
 
-from kdutils.site import pairs, series
+from book import pairs, series
 
 SOURCE = """# %% [markdown]
 # # A question

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from book import readme
 from kdutils import ROOT
-from kdutils.site import readme
+from kdutils.commands import results
 
 
 def test_the_readme_says_what_the_records_say():
@@ -47,4 +48,4 @@ def test_a_block_without_markers_is_an_error():
     ],
 )
 def test_a_verdict_says_what_the_interval_allows(published, mean, half, kind, said):
-    assert readme._verdict(published, mean, half, kind) == said
+    assert results._verdict(published, mean, half, kind) == said

@@ -11,7 +11,7 @@ import pytest
 import torch
 from filelock import Timeout
 
-from kdutils.site.backlog import publish_records
+from kdutils.commands.backlog import publish_records
 from kdutils.store import Damaged, Record, Store, read, write
 
 

@@ -9,7 +9,7 @@ import jupytext
 import nbformat
 import pytest
 
-from kdutils.site import series, student
+from book import series, student
 
 SOURCE = """# %% [markdown]
 # # A question

@@ -11,9 +11,9 @@ from conftest import have_mnist, put
 from scipy import stats
 
 from kdutils import data, experiments, metrics, tables
+from kdutils.commands import results
 from kdutils.experiments import Lab
 from kdutils.recipes import Recipe
-from kdutils.site import readme
 from kdutils.store import Store
 from kdutils.tables import Arm
 
@@ -50,7 +50,7 @@ def test_every_number_from_before_the_move_is_still_there():
         assert len(lab.records(name)) == len(row["ids"]), key
         hashes |= {record.id[-10:] for record in lab.records(name)}
         for metric, (published, mean, half) in row["metrics"].items():
-            now = readme.row(lab, lab.arm(name), metric)
+            now = results.row(lab, lab.arm(name), metric)
             assert (now["published"], now["mean"]) == (published, mean), (key, metric)
             assert now["ci95"] == (None if half is None else pytest.approx(half, rel=1e-12)), key
     assert len(hashes) == 250
@@ -60,7 +60,7 @@ def test_a_row_is_mean_and_t_interval_over_seeds(store, arms):
     name, errors = "teacher 784-1200-1200-10", [60, 66, 58, 71, 63]
     for seed, value in enumerate(errors):
         put(store, arms[name].recipe.with_seed(seed), value, 30)
-    [row] = [r for r in readme.rows("03", store) if r["arm"] == name]
+    [row] = [r for r in results.rows("03", store) if r["arm"] == name]
     low, high = stats.t.interval(0.95, 4, sum(errors) / 5, stats.sem(errors))
     assert row["mean"] == pytest.approx(63.6) and row["published"] == 67 and row["n"] == 5
     assert 2 * row["ci95"] == pytest.approx(high - low, abs=1e-3)
@@ -72,11 +72,11 @@ def test_validation_chooses_the_temperature_even_where_the_test_set_would_not(st
     for name, errors, val in (("T = 2", 50, 31), ("T = 4", 60, 29), ("T = 20", 55, 33)):
         for seed in (0, 1):
             put(store, arms[f"{family}, {name}"].recipe.with_seed(seed), errors, val)
-    rows = {row["arm"]: row for row in readme.rows("03", store)}
+    rows = {row["arm"]: row for row in results.rows("03", store)}
     chosen = rows[f"{family}, best by validation (T = 4)"]
     assert chosen["mean"] == 60 and chosen["published"] == 74
     recorded = [row for row in rows.values() if row["n"]]
-    assert len(readme.frame(recorded)) == len(recorded) == 4
+    assert len(results.frame(recorded)) == len(recorded) == 4
 
 
 def test_selection_counts_shared_seeds_alone_and_needs_one(store, lab):
@@ -91,20 +91,20 @@ def test_selection_counts_shared_seeds_alone_and_needs_one(store, lab):
 
 
 def test_a_published_value_without_a_record_is_listed_as_not_recorded(store):
-    rows = [row for row in readme.rows("05", store) if row["published"] is not None]
+    rows = [row for row in results.rows("05", store) if row["published"] is not None]
     assert {row["published"] for row in rows} == {
         96.21, 95.06, 95.46, 96.31, 94.175, 94.333, 94.531, 94.729, 94.788,
     }  # fmt: skip
     assert all(row["n"] == 0 and row["mean"] is None for row in rows)
-    assert set(readme.frame(rows)["recorded"]) == {"not recorded"}
+    assert set(results.frame(rows)["recorded"]) == {"not recorded"}
 
 
 def test_a_run_that_failed_has_no_mean(store, arms):
     name = "teacher 1200, lr 0.1 (as published)"
     put(store, arms[name].recipe, 0, 0, failure="the loss is nan in epoch 1, step 3")
-    [row] = [r for r in readme.rows("03", store) if r["recorded"]]
+    [row] = [r for r in results.rows("03", store) if r["recorded"]]
     assert row["arm"] == name and row["mean"] is None and row["n"] == 0
-    assert readme.frame([row])["recorded"].item() == "did not train"
+    assert results.frame([row])["recorded"].item() == "did not train"
 
 
 def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store, lab):

@@ -548,3 +548,9 @@ def tables(result: dict) -> str:
         text = pd.DataFrame(ratios).to_string(index=False, float_format=lambda x: f"{x:.3g}")
         shown.append(f"Ratios, each within a round:\n{text}")
     return "\n\n".join([*shown, "\n".join(rest)] if rest else shown)
+
+
+def command(more: Sequence[str], only: Sequence[str], out: Path | None, **options) -> list[str]:
+    """`python -m kdutils bench`: the tables of the parts `only` and `more` (none: all), as lines."""
+    result = run([*only, *more] or None, out=out, **options)
+    return [tables(result), "", f"Written to {out or OUT}."]

@@ -47,7 +47,9 @@ def accuracies(recipe, dataset=digits):
 
 
 # %% [markdown]
-# ## 1. No labels
+# ## Exercise 1
+#
+# **No labels.**
 #
 # At $\alpha = 1$ the hard term has the weight 0, so no label reaches the student. It learns all the same.
 
@@ -60,7 +62,9 @@ assert no_labels == accuracies(free, without), "a label has reached the student"
 pd.DataFrame({"α = .9": accuracies(taught), "α = 1": no_labels}, index=SEEDS).round(1)
 
 # %% [markdown]
-# ## 2. Patience
+# ## Exercise 2
+#
+# **Patience.**
 #
 # Soft targets ask for more than a label: ten numbers an image have to be met. Look at which student
 # leads after 5 epochs, and at what the last 160 epochs still bring to each of them.
@@ -76,7 +80,9 @@ patience = {
 pd.DataFrame(patience).T.rename_axis("epochs").round(1)
 
 # %% [markdown]
-# ## 3. An older tutorial
+# ## Exercise 3
+#
+# **An older tutorial.**
 #
 # $\sum_i p_i \log p_i$, the entropy of the teacher's answer with its sign turned, does not depend on the
 # student. So the two losses differ by a constant, and their gradients are the same.
@@ -95,7 +101,9 @@ gradients = [torch.autograd.grad(loss, z, retain_graph=True)[0] for loss in (old
 torch.testing.assert_close(*gradients)
 
 # %% [markdown]
-# ## 4. A wrong loss, registered
+# ## Exercise 4
+#
+# **A wrong loss, registered.**
 #
 # The mean over ten classes is a tenth of the sum. At $\alpha = .9$ the weights .9 and .1 become .09 and
 # .1: the label suddenly counts for more than the teacher. At $\alpha = 1$ there is no other term. The
@@ -129,7 +137,9 @@ for column in wrong:  # the last bits differ, so one image of the 500 may
 wrong.map(lambda found: sum(found) / len(found)).round(1)
 
 # %% [markdown]
-# ## 5. Your own data
+# ## Exercise 5
+#
+# **Your own data.**
 #
 # A data set checks itself. Here a label is out of range.
 

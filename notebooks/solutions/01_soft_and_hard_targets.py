@@ -22,7 +22,9 @@ from kdutils import data, experiments, losses, metrics, training
 from kdutils.knowledge import log_posterior
 
 # %% [markdown]
-# ## 1. The temperature of an entropy
+# ## Exercise 1
+#
+# **The temperature of an entropy.**
 #
 # The entropy rises with $T$, so at most one temperature has the entropy that we look for.
 
@@ -43,7 +45,9 @@ example = torch.tensor([8.0, 6.0, 1.0, 0.0, 0.0, -1.0, -1.0, -2.0, -3.0, -4.0])
 print(f"The example has an entropy of 2 nats at T = {temperature_of_entropy(example):.2f}.")
 
 # %% [markdown]
-# ## 2. Mixed losses are mixed targets, at T = 1 only
+# ## Exercise 2
+#
+# **Mixed losses are mixed targets, at T = 1 only.**
 #
 # The gradient of the KL divergence at $T = 1$ is $q - p$, that of the cross-entropy is $q - e_y$. Their
 # weights sum to 1, so the sum is $q - (\alpha p + (1 - \alpha) e_y)$. At $T = 4$ the soft term contains
@@ -68,7 +72,9 @@ for t in (1.0, 4.0):
     print(f"T = {t:g}: largest difference {float((by_autograd - by_formula).abs().max()):.1e}")
 
 # %% [markdown]
-# ## 3 and 4. Other targets for the same loop
+# ## Exercises 3 and 4
+#
+# **Other targets for the same loop.**
 #
 # `fit` accepts any logits as the teacher's answer, so the logarithm of any target will do.
 

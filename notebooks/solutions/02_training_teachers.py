@@ -14,7 +14,9 @@ lab = Lab("02", "smoke", [0])
 digits = lab.dataset("mnist")
 
 # %% [markdown]
-# ## 1. The best of ten
+# ## Exercise 1
+#
+# **The best of ten.**
 #
 # The number of errors of one network is binomial, with mean 70 and standard deviation 8.3. The
 # smallest of ten such numbers lies about 1.5 deviations below the mean: at 57 or 58 errors.
@@ -26,7 +28,9 @@ assert 99.41 < reported < 99.44
 print(f"each is worth {truth:.2f} %, the best of ten shows {reported:.2f} %")
 
 # %% [markdown]
-# ## 2. One bit in, sixteen bits out
+# ## Exercise 2
+#
+# **One bit in, sixteen bits out.**
 #
 # In a good hash every bit of the output changes with probability one half, whichever bit of the
 # input is flipped.
@@ -41,7 +45,9 @@ assert abs(np.mean(list(changed.values())) - 16) < 0.1
 print(f"between {min(changed.values()):.2f} and {max(changed.values()):.2f} of 32 bits")
 
 # %% [markdown]
-# ## 3. Two ways to choose a temperature
+# ## Exercise 3
+#
+# **Two ways to choose a temperature.**
 #
 # The calibration error jumps whenever an image changes its bin, and few validation images are wrong.
 # The T that it chooses is the noisier one, and often no better on the test images.
@@ -59,7 +65,9 @@ for name, k in best.items():
     print(f"T by {name}: {grid[k]:.2f}, calibration error on test images {ece:.2f} %")
 
 # %% [markdown]
-# ## 4. Averaging answers with dropout on
+# ## Exercise 4
+#
+# **Averaging answers with dropout on.**
 #
 # A single answer is noisy. The average of many comes close to the one answer without dropout, which
 # stands in for the mean of all thinned networks.

@@ -17,7 +17,9 @@ lab = Lab("03", "smoke", [0])
 digits = lab.dataset("mnist")
 
 # %% [markdown]
-# ## 1. What DeiT's alpha is
+# ## Exercise 1
+#
+# **What DeiT's alpha is.**
 #
 # With 1,000 classes the soft term weighs a thousandth of what is written. To get one half, the two
 # weights must be equal: alpha / 1000 = 1 - alpha, so alpha = 1000 / 1001.
@@ -35,7 +37,9 @@ assert abs(effective(needed, 1 / 1000)[0] - 0.5) < 1e-9
 print(f"alpha = .5 is really {real:.6f}, at {rate:.4f} times the rate; write {needed:.6f} for .5")
 
 # %% [markdown]
-# ## 2. A bias without labels
+# ## Exercise 2
+#
+# **A bias without labels.**
 #
 # Raise the logit of 3 until one validation image in ten is called a 3.
 
@@ -55,7 +59,9 @@ print(
 )
 
 # %% [markdown]
-# ## 3. An ensemble of the teacher's seeds
+# ## Exercise 3
+#
+# **An ensemble of the teacher's seeds.**
 
 # %%
 name = "teacher 784-1200-1200-10"
@@ -68,7 +74,9 @@ assert metrics.errors(twins, digits.test.labels) == alone[0]
 print("alone:", alone, "together:", together)
 
 # %% [markdown]
-# ## 4. Weight decay breaks the equality
+# ## Exercise 4
+#
+# **Weight decay breaks the equality.**
 #
 # PyTorch's SGD adds decay times w to the gradient. With loss / c at rate c eta, a step is
 # c eta (g / c + decay w) = eta (g + c decay w). So the decay must be divided by c as well.
@@ -95,7 +103,9 @@ assert not torch.allclose(right, broken) and torch.equal(right, mended)
 print(f"same decay: {torch.dist(right, broken):.3f} away; an eighth of the decay: the same run")
 
 # %% [markdown]
-# ## 5. Two digits at once
+# ## Exercise 5
+#
+# **Two digits at once.**
 #
 # Digits that others are often confused with leave most traces in the soft targets. Look for a pair
 # of which neither is the other's main source.

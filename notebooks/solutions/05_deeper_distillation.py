@@ -16,7 +16,9 @@ from kdutils import metrics
 from kdutils.experiments import Lab
 
 # %% [markdown]
-# **Exercise 1.** Six teachers: one exchanged pair has correlation 1 - 12 / 210 = .943, which 6 orders
+# ## Exercise 1
+#
+# Six teachers: one exchanged pair has correlation 1 - 12 / 210 = .943, which 6 orders
 # reach in each direction (5 exchanges and the perfect order): p = 12 / 720, times four properties
 # .067. Not enough. Seven: p = 14 / 5040, times four .011. So the answer is seven.
 
@@ -32,7 +34,9 @@ def p_of_one_exchange(n):
 
 
 # %% [markdown]
-# **Exercise 2.** The difference of a pair has variance 2 σ² (1 - r), so its mean over n pairs has
+# ## Exercise 2
+#
+# The difference of a pair has variance 2 σ² (1 - r), so its mean over n pairs has
 # 2 σ² (1 - r) / n. At r = .5 half of the unpaired number suffices.
 
 
@@ -44,7 +48,9 @@ def paired_seeds(difference, sigma, correlation, power=0.8, level=0.05):
 
 
 # %% [markdown]
-# **Exercise 3.** Log-sum-exp is convex in the logits, and -log is convex in the probability. By
+# ## Exercise 3
+#
+# Log-sum-exp is convex in the logits, and -log is convex in the probability. By
 # Jensen's inequality both ensembles have an NLL of at most the mean NLL of their members. Accuracy
 # has no such guarantee.
 
@@ -66,7 +72,9 @@ def ensembles(lab):
 
 
 # %% [markdown]
-# **Exercise 4.** A student is taught at a temperature of its own. A teacher that is too sharp by one
+# ## Exercise 4
+#
+# A student is taught at a temperature of its own. A teacher that is too sharp by one
 # factor on all images does less harm than its NLL suggests, so compare teachers after scaling, too.
 
 
@@ -83,7 +91,9 @@ def tempered(lab):
 
 
 # %% [markdown]
-# **Exercise 5.** The clean control trains for minutes on `laptop`: one teacher, and one student a
+# ## Exercise 5
+#
+# The clean control trains for minutes on `laptop`: one teacher, and one student a
 # seed.
 
 

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from kdutils.losses import soft_targets
 
 # %% [markdown]
-# **Exercise 1.** $e^{z/T} = 1 + z/T + \ldots$, and centred logits sum to zero, so
+# ## Exercise 1
+#
+# $e^{z/T} = 1 + z/T + \ldots$, and centred logits sum to zero, so
 # $q = (1 + z/T)/C + O(1/T^2)$. The same holds for $p$. So $T(q - p) = (z - v)/C + O(1/T)$: ten times the
 # temperature leaves a tenth of the distance.
 
@@ -27,7 +29,9 @@ def limit_error(student: torch.Tensor, teacher: torch.Tensor, temperature: float
 
 
 # %% [markdown]
-# **Exercise 2.** The lengths $\alpha\, s$ and $(1-\alpha)\, h$ are equal at $\alpha = h / (s + h)$, where $s$
+# ## Exercise 2
+#
+# The lengths $\alpha\, s$ and $(1-\alpha)\, h$ are equal at $\alpha = h / (s + h)$, where $s$
 # and $h$ are the mean lengths without their weights.
 
 
@@ -42,7 +46,9 @@ def balanced_alpha(teacher: torch.Tensor, labels: torch.Tensor, temperature: flo
 
 
 # %% [markdown]
-# **Exercise 3.** `train`, `accuracy` and the data are the chapter's. The row of $\alpha = 0$ is the same at
+# ## Exercise 3
+#
+# `train`, `accuracy` and the data are the chapter's. The row of $\alpha = 0$ is the same at
 # every $T$, because the teacher has no weight. Read the other rows for a shift of the best $T$, and hold
 # it against the scatter between seeds before you believe it.
 
@@ -65,7 +71,9 @@ def both_knobs(
 
 
 # %% [markdown]
-# **Exercise 4.** Symmetric steps, as the stored files have them: the largest centred logit is the last level.
+# ## Exercise 4
+#
+# Symmetric steps, as the stored files have them: the largest centred logit is the last level.
 
 
 # %%

@@ -13,7 +13,9 @@ from kdutils.experiments import Lab
 HARD, DISTILLED = "CNN5, no dropout", "CNN5 distilled, no dropout"
 
 # %% [markdown]
-# **Exercise 1.** Bayes' rule: P(class j | answer j) = prior_j rows_jj / sum_i prior_i rows_ij. Recall
+# ## Exercise 1
+#
+# Bayes' rule: P(class j | answer j) = prior_j rows_jj / sum_i prior_i rows_ij. Recall
 # is rows_jj and stays. The precision of the common class rises; that of each class which it is
 # mistaken for falls.
 
@@ -26,7 +28,9 @@ def precision_at(rows, prior):
 
 
 # %% [markdown]
-# **Exercise 2.** Averaging helps where the two networks err on different images. A large exchange is
+# ## Exercise 2
+#
+# Averaging helps where the two networks err on different images. A large exchange is
 # therefore good for an ensemble, as long as neither network is much worse than the other.
 
 
@@ -38,7 +42,9 @@ def ensemble_errors(lab, *members):
 
 
 # %% [markdown]
-# **Exercise 3.** Dividing by one number keeps the order of the classes of an image. The order of the
+# ## Exercise 3
+#
+# Dividing by one number keeps the order of the classes of an image. The order of the
 # *images* by confidence can change, because the highest probability depends on all ten logits. In
 # practice a few images swap places, and the accuracy hardly moves.
 
@@ -56,7 +62,9 @@ def accuracy_when_refusing(lab, arm, seed, refuse=0.1, divide=False):
 
 
 # %% [markdown]
-# **Exercise 4.** Each image counts +1 (repaired), -1 (broken) or 0, so a resample of N images is a
+# ## Exercise 4
+#
+# Each image counts +1 (repaired), -1 (broken) or 0, so a resample of N images is a
 # multinomial draw of how many of each there are. The interval covers the luck of the test images, for
 # *these two networks*. The luck of training is covered by seeds, and only by them: on one test set the
 # scatter over seeds contains nothing of the scatter over images.

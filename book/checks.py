@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 
+from book import series
 from kdutils import data
-from kdutils.site import series
 
 SMOKE = series.BUILD / "smoke"
 

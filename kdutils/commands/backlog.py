@@ -14,7 +14,6 @@ from pathlib import Path
 from kdutils import data, experiments, runs
 from kdutils.knowledge import Knowledge
 from kdutils.recipes import Recipe
-from kdutils.site import series
 from kdutils.store import Store
 
 # seeds: enough for a row beside a published value, and for any row
@@ -44,7 +43,7 @@ def train(
     """Train what is wanted and not recorded, no run begun after `minutes`: how far that went, or 1
     where one of several processes failed, which has said why."""
     own = experiments.get_profile(profile).seeds
-    recipes = wanted(number, profile, own if seeds is None else series.parse_seeds(seeds))
+    recipes = wanted(number, profile, own if seeds is None else experiments.parse_seeds(seeds))
     store, options = Store(), {"--profile": profile, "--seeds": seeds, "--minutes": minutes}
     if jobs == 1:
         runs.run_all(recipes, store, minutes)

@@ -91,12 +91,6 @@ def parse(settings: Iterable[str]) -> dict[str, object]:
     return values
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Seeds written as `0,1,2`; ValueError for anything else."""
-    value = _literal(text.strip().strip("[]") + ",")
-    return list(experiments.check_seeds(value if isinstance(value, tuple) else text))
-
-
 def check(notebooks: Iterable[Notebook], values: Mapping[str, object]) -> None:
     """See that every notebook has every parameter and that the values can be meant.
 
@@ -173,12 +167,15 @@ def execute(
 
     The file appears whole or not at all; where a cell failed it holds what came before. Returns its
     metadata entry `kdutils`: status, seconds, parameters and, if so, the error and its cell
-    (counted from 1, without the cell that papermill adds). With `prepare_only` the parameters are
-    set and nothing is run. Call it inside `this_interpreter()`.
+    (counted from 1). With `prepare_only` the parameters are set and nothing is run. Call it inside
+    `this_interpreter()`.
     """
     part = target.with_name(f"{target.stem}.part.ipynb")
     part.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(_without_outputs(notebook.path), part)  # shown if not even a kernel starts
+    blank = nbformat.read(notebook.path, as_version=4)  # shown if not even a kernel starts
+    for cell in (cell for cell in blank.cells if cell.cell_type == "code"):
+        cell.outputs, cell.execution_count = [], None
+    nbformat.write(blank, part)
     start, caught = time.perf_counter(), None
     try:
         papermill.execute_notebook(
@@ -211,7 +208,10 @@ def execute(
 
 
 def _failure(nb: nbformat.NotebookNode, error: Exception | None) -> tuple[int | None, str | None]:
-    """The cell that failed, counted from 1, and the reason in one line; None where none did."""
+    """The cell that failed, from 1, and the reason in one line; None where none did.
+
+    The reason counts as the reader does: without the cell that papermill adds.
+    """
     if isinstance(error, PapermillExecutionError):
         # Of several errors papermill names the last: one that the text wants, if all went well.
         index, name, text = error.cell_index, error.ename, error.evalue.strip()
@@ -228,7 +228,7 @@ def _failure(nb: nbformat.NotebookNode, error: Exception | None) -> tuple[int | 
     line = next((line for line in nb.cells[index].source.splitlines() if line.strip()), "")
     added = sum("injected-parameters" in c.metadata.get("tags", []) for c in nb.cells[:index])
     reason = f"{name}: {text}".rstrip(": ")
-    return index + 1 - added, f"cell {index + 1 - added} (`{line.strip()}`): {reason}"
+    return index + 1, f"cell {index + 1 - added} (`{line.strip()}`): {reason}"
 
 
 def _literal(text: str) -> object:
@@ -240,20 +240,7 @@ def _literal(text: str) -> object:
 
 def _fits(value: object, default: object) -> bool:
     """Whether a value is of the kind of the default; a default of None says nothing."""
-    if default is None or value is None:
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple)
-    return isinstance(value, type(default))
-
-
-def _without_outputs(path: Path) -> nbformat.NotebookNode:
-    nb = nbformat.read(path, as_version=4)
-    for cell in nb.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return nb
+    wider = {float: (int, float), list: (list, tuple), tuple: (list, tuple)}
+    fits = isinstance(value, wider.get(type(default), type(default)))
+    fits = fits and isinstance(value, bool) == isinstance(default, bool)  # a bool is an int, too
+    return fits or None in (value, default)

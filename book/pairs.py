@@ -13,7 +13,7 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from jupytext.config import load_jupytext_configuration_file
 
-from kdutils.site.series import FOLDER, parameters
+from book.series import FOLDER, parameters
 from kdutils.store import write
 
 FORMAT = "py:percent"

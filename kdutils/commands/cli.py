@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from kdutils import ROOT
+
 
 class _Commands(click.Group):
     """A group that answers an error whose text is meant for the reader with that text alone."""
@@ -49,7 +51,8 @@ def _add(name: str, target: str, help: str, params: Sequence, *examples: str, **
 
     def call(**values) -> int:
         module, _, function = target.partition(":")
-        result = getattr(importlib.import_module(f"kdutils.{module}"), function)(**values)
+        sys.path[:0] = [str(ROOT), str(ROOT / "notebooks")]  # for `book` and `experiments`
+        result = getattr(importlib.import_module(module), function)(**values)
         if isinstance(result, int):
             return result
         click.echo("".join(f"{line}\n" for line in result), nl=False)
@@ -85,42 +88,46 @@ _CHECK = _option("--check", "Write nothing; status 1 if something would change."
 
 _OUT = _option("--out", "Where to, instead of build/.", metavar="PATH", type=Path)
 
-_add("book", "site.book:book", "Make the book of the recorded results: no training.", [_OUT])
-_add("pdf", "site.book:pdf", "Print that book as one PDF, with Chromium.", [_OUT])
-_add("report", "site.book:report", "Run the notebooks and write a web site that opens from disk.",
+_add("book", "book.build:book", "Make the book of the recorded results: no training.", [_OUT])
+_add("pdf", "book.build:pdf", "Print that book as one PDF, with Chromium.", [_OUT])
+_add("report", "book.report:report", "Run the notebooks and write a web site that opens from disk.",
      [_MORE, _ONLY, _profile("smoke"), _SEEDS,
       _option("--set settings", "Set a parameter.", metavar="NAME=VALUE", multiple=True),
       _OUT],
      "report", "report --profile laptop --only 03", "report --only 01 02 --seeds 0,1")  # fmt: skip
-_add("test", "site.checks:run", "Run ruff, pytest and nbval over the whole repository.", [])
-_add("lab", "site.series:lab", "Open the course in JupyterLab, which takes these arguments.",
+_add("test", "book.checks:run", "Run ruff, pytest and nbval over the whole repository.", [])
+_add("lab", "book.series:lab", "Open the course in JupyterLab, which takes these arguments.",
      [click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
      "lab", "lab --no-browser --port 8890", ignore_unknown_options=True)  # fmt: skip
-_add("results", "site.readme:results", "Print every recorded result beside the published one.",
+_add("results", "kdutils.commands.results:results",
+     "Print every recorded result beside the published one.",
      [_NUMBER, _option("--json as_json", "A JSON list of objects.", is_flag=True)],
      "results", "results 03", "results --json")  # fmt: skip
-_add("run", "site.backlog:train", "Train what a notebook, or the course, needs and lacks.",
+_add("run", "kdutils.commands.backlog:train",
+     "Train what a notebook, or the course, needs and lacks.",
      [_NUMBER, _profile("laptop"), _SEEDS,
       _option("--jobs", "Runs at once, a process each.", type=click.IntRange(1), default=1),
       _option("--minutes", "Begin no run after so long.", type=click.FloatRange(0, min_open=True))],
      "run 03", "run 04 --profile paper --jobs 8", "run --minutes 60")  # fmt: skip
-_add("publish", "site.backlog:publish", "Copy records from runs/ to data/records/, to commit them.",
+_add("publish", "kdutils.commands.backlog:publish",
+     "Copy records from runs/ to data/records/, to commit them.",
      [_NUMBER, _profile("laptop")], "publish", "publish 03 --profile paper")  # fmt: skip
-_add("sync", "site.pairs:sync", "Bring each .ipynb and its .py to the same text, outputs kept.",
+_add("sync", "book.pairs:sync", "Bring each .ipynb and its .py to the same text, outputs kept.",
      [_CHECK, _option("--from source", "Which counts.", type=click.Choice(["py", "ipynb"])),
       _option("--outputs", "Take the outputs of a report.", metavar="DIR", type=Path)],
      "sync", "sync --check", "sync --from ipynb", "sync --outputs build/report")  # fmt: skip
-_add("readme", "site.readme:write", "Write the tables of the README from records and times.",
+_add("readme", "book.readme:write", "Write the tables of the README from records and times.",
      [_CHECK, _option("--times", "Take over how long a report took.", metavar="DIR", type=Path)],
      "readme", "readme --check", "readme --times build/report")  # fmt: skip
-_add("bench", "site.bench:bench", "Measure how fast distillation is here, in about six minutes: "
+_add("bench", "experiments.bench:command",
+     "Measure how fast distillation is here, in about six minutes: "
      "a distillation, b hard labels, c arithmetic rate, d sweep, e memory.",
      [_MORE, _ONLY, _option("--repeats", "Rounds.", type=int, default=5, metavar="N"),
       _option("--dataset", "cifar10 or bayes10; cifar10 where its files lie."),
       _option("--quick", "Tiny, to see that it runs; the numbers mean nothing.", is_flag=True),
       _OUT],
      "bench", "bench --only a e", "bench --quick --out bench.json")  # fmt: skip
-_add("student", "site.student:write", "Write the notebooks with blanks to build/student.", [])
+_add("student", "book.student:write", "Write the notebooks with blanks to build/student.", [])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

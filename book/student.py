@@ -10,7 +10,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from kdutils.site import pairs, series
+from book import pairs, series
 
 OUT = series.BUILD / "student"
 _SOLUTION = re.compile(r"^([ \t]*)# your turn: (.+?)\n.*?^\1# end[ \t]*$", re.M | re.S)

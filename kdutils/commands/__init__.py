@@ -1,0 +1,1 @@
+"""What `python -m kdutils` does with recipes and records: train, publish, print."""
