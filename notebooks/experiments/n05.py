@@ -1,5 +1,6 @@
 """Chapter 05: ResNet-18 from four deeper families, from itself, and from a permuted teacher."""
 
+from collections.abc import Callable
 from functools import partial
 
 from kdutils.experiments import Arm, Profile
@@ -60,8 +61,9 @@ FAMILIES = {
     "DenseNet-BC": (95.46, 94.729),
     "ResNeXt": (96.31, 94.788),
 }
-ITSELF = "itself"
+ITSELF, EQUAL = "itself", "itself, equal epochs"
 HARD = "hard labels"
+LONGER = (2, 4)  # times the epochs
 TEACHER_SEED = 100  # of no student: none starts from the first weights of its own teacher
 
 
@@ -85,16 +87,16 @@ def network(p: Profile, model: str, **changes) -> Recipe:
     )
 
 
-def teacher(p: Profile, family: str) -> Recipe:
+def teacher(p: Profile, family: str, **changes) -> Recipe:
     """A teacher by its family, or the student's own network; it sees other views than students."""
     b = BUDGET[p.name]
     model = b[family if family in FAMILIES else "student"]
-    changes = {"view_stream": 1, "epochs": b["teacher epochs"]}
+    own = {"view_stream": 1, "epochs": b["teacher epochs"]}
     if model == "wrn-28-10":
-        changes["dropout"] = (0.0, 0.3)
+        own["dropout"] = (0.0, 0.3)
     if family == ITSELF:
-        changes["seed"] = TEACHER_SEED
-    return network(p, model, **changes)
+        own["seed"] = TEACHER_SEED
+    return network(p, model, **(own | changes))
 
 
 def arms(p: Profile) -> list[Arm]:
@@ -112,15 +114,8 @@ def arms(p: Profile) -> list[Arm]:
     out.append(students(f"{model}, {HARD}", network(p, model), scores(94.175 if poster else None)))
 
     def learn(family: str, **changes) -> Recipe:
-        return network(
-            p,
-            model,
-            teacher=(teacher(p, family),),
-            temperature=4.0,
-            alpha=0.9,
-            **b["views"],
-            **changes,
-        )
+        says = {"teacher": (teacher(p, family),), "temperature": 4.0, "alpha": 0.9}
+        return network(p, model, **(says | b["views"] | changes))
 
     for family, (_, published) in FAMILIES.items():
         beside = scores(published if poster else None, taught=True)
@@ -133,4 +128,50 @@ def arms(p: Profile) -> list[Arm]:
             scores(taught=True),
         )
     )
+    return out + _longer(p, learn) + _luck_of_the_teacher(p, learn)
+
+
+def _longer(p: Profile, learn: Callable[..., Recipe]) -> list[Arm]:
+    """The same students for twice and four times the epochs: what is left of the teacher's gain?"""
+    b, out = BUDGET[p.name], []
+    model, family = b["student"], "WideResNet"
+    for times in LONGER:
+        epochs = {"epochs": times * b["epochs"]}
+        table = partial(Arm, "Longer training")
+        out += [
+            table(longer(f"{model}, {HARD}", times), network(p, model, **epochs), scores()),
+            table(
+                longer(f"{model} from {b[family]}", times),
+                learn(family, **epochs),
+                scores(taught=True),
+            ),
+        ]
     return out
+
+
+def longer(student: str, times: int) -> str:
+    """The name of an arm that differs from `student` in its epochs alone."""
+    return f"{student}, {times} times the epochs" if times > 1 else student
+
+
+def _luck_of_the_teacher(p: Profile, learn: Callable[..., Recipe]) -> list[Arm]:
+    """A second run of each family's teacher; *itself* with the students' own epochs. Each with
+    its students."""
+    b = BUDGET[p.name]
+    model, epochs = b["student"], b["epochs"]
+    teachers = partial(Arm, "Luck of the teacher", keep_logits=True, once=True)
+    students = partial(Arm, "Luck of the teacher")
+    out = []
+    for family in FAMILIES:
+        again = teacher(p, family, seed=TEACHER_SEED)
+        name = f"{model} from a second {b[family]}"
+        out += [
+            teachers(f"second teacher {b[family]}", again, scores()),
+            students(name, learn(family, teacher=(again,)), scores(taught=True)),
+        ]
+    equal = teacher(p, ITSELF, epochs=epochs)
+    return [
+        *out,
+        teachers(f"teacher {model}, the students' epochs", equal, scores()),
+        students(f"{model} from {EQUAL}", learn(ITSELF, teacher=(equal,)), scores(taught=True)),
+    ]
