@@ -105,7 +105,8 @@ def _prepare(nb: NotebookNode, run: Mapping | None, name: str, may_be_empty: boo
                 data.setdefault("text/plain", data.pop("text/html"))
             data.pop("application/javascript", None)
             for kind in (kind for kind in data if kind.startswith("image/")):
-                myst["image"] = {"alt": output.metadata.get(kind, {}).get("alt")}
+                unfinished = "An unfinished figure." if run and run["error"] else ""
+                myst["image"] = {"alt": output.metadata.get(kind, {}).get("alt", unfinished)}
                 if not myst["image"]["alt"]:
                     raise ValueError(f"{name}, code cell {number}: a figure without alt text.")
     return [cell.source + html.unescape(json.dumps(cell.outputs)) for cell in code]

@@ -88,8 +88,12 @@ accuracy = found["teacher's accuracy"].astype(float)
 luck = 1.96 * (accuracy * (100 - accuracy) / len(lab.dataset("cifar10").test)) ** 0.5
 reached = {name: lab.values(arm, "test_accuracy") for name, arm in found["student"].items()}
 alone = lab.mean(HARD, "test_accuracy")
+again = {t: f"second {t}" for t in found["teacher"]}  # the same recipe, another seed
+second = [lab.mean(t, "test_accuracy") if t in lab.arms else float("nan") for t in again.values()]
 shown = pd.DataFrame({"teacher's accuracy": accuracy, "± luck of the test images": luck})
-shown.join(found["student's accuracy"].astype(float)).round(2)
+shown.join(found["student's accuracy"].astype(float)).assign(
+    **{"second run of the teacher": second}
+).round(2)
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -98,7 +102,8 @@ from kdutils import figures
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
 left.errorbar(accuracy, range(len(found)), xerr=luck, fmt="sk", capsize=3, markevery=1)
-left.set(xlabel="teacher's accuracy (%)\none run; bar: luck of the test images")
+left.plot(second, range(len(found)), "sk", mfc="w", markevery=1)
+left.set(xlabel="teacher's accuracy (%)\nbar: luck of the test images; hollow: a second run")
 said = figures.dots(right, reached, also=[alone])
 right.axvline(alone, color="k", ls=":", lw=1.4, marker="", label="student on hard labels")
 fig.legend(loc="outside upper right")
@@ -110,11 +115,13 @@ lab.show(fig, "05_gain", alt, [HARD, *found["student"]], unit="seeds a student",
 # %% [markdown]
 # Read the two panels together. If the students fall from top to bottom as the teachers do, the more
 # accurate teacher has the better student. It is tempting to stop here. Before you do, look at the bars
-# on the left: which teachers are really apart? And note what is *not* drawn: each teacher is a single
-# training run, so the luck of that run has no bar at all.
+# on the left: which teachers are really apart? The bar covers the luck of the test images alone. A
+# training run has luck of its own. A hollow square is a second run of the same recipe, from another
+# seed: its distance from the filled one is a single draw of that luck, and no interval.
 #
 # The rest of this chapter first asks *why* accuracy might not be what matters (sections 2 to 4), then
-# how much this figure proves (sections 5 to 7).
+# how much this figure proves (sections 5 and 6), and whether the students were trained for long enough
+# to ask (section 7).
 #
 # ## 2. A student, by hand
 #
@@ -523,8 +530,6 @@ worlds = {
     "other test images": (by_images, same),
     "other images and runs": (by_images + luck[0], same + luck[1] / len(hard) ** 0.5),
 }
-
-# %%
 kept = {}
 for name, pair in worlds.items():
     rhos = np.array([stats.spearmanr(t, s).statistic for t, s in zip(*pair, strict=True)])
@@ -534,9 +539,53 @@ for name, pair in worlds.items():
           f"{low:.2f} to {high:.2f}")  # fmt: skip
 gap = -found["teacher's accuracy"].diff().max()
 print(f"closest pair of teachers: {gap:.2f} points, {gap * len(labels) / 100:.0f} test images")
+for one, first, two in zip(found.index, accuracy, second, strict=True):
+    pupils_of_two = f"{students[0].name.split(',')[0]} from a second {one}"
+    if two == two and lab.records(pupils_of_two):  # not NaN
+        change = lab.mean(pupils_of_two, "test_accuracy") - pupils[one]
+        print(
+            f"{one}: the second run differs by {two - first:+.2f} points, its students by {change:+.2f}"
+        )
 
 # %% [markdown]
-# ## 7. What we saw
+# ## 7. Were the students trained for long enough?
+#
+# A teacher can only add what labels have not added yet. Our students had few epochs. So we gave two of
+# them more, with everything else as before: the student on hard labels, and the student of the teacher
+# that we had called WideResNet in advance. Each point below is a training of its own, with a schedule
+# that fits its epochs.
+
+# %%
+longer, epochs = lab.experiments.longer, lab.arms[HARD].recipe.epochs
+wide, times = taught[0].name, (1, *lab.experiments.LONGER)
+equal = next(arm for arm in lab.arms if arm.endswith(lab.experiments.EQUAL))
+asked = {
+    f"The teacher adds, {k * epochs} epochs": (longer(wide, k), longer(HARD, k)) for k in times
+}
+rows = [(name, k * epochs, longer(name, k)) for name in (HARD, wide) for k in times]
+curve = pd.DataFrame(rows, columns=["student", "epochs", "arm"])
+curve = curve[[bool(lab.records(arm)) for arm in curve["arm"]]]
+found_for = [lab.values(arm, "test_accuracy") for arm in curve["arm"]]
+curve["mean"], curve["half"] = (
+    [np.mean(x) for x in found_for],
+    [metrics.shown_ci(x)[1] or 0 for x in found_for],
+)
+asked["A copy of the student adds, with the students' own epochs"] = (equal, HARD)
+asked["The longer training of that copy adds"] = (itself, equal)
+lab.differences("test_accuracy", asked)
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots(figsize=(8, 3.4))
+for (name, part), style in zip(curve.groupby("student", sort=False), ("o-", "s--"), strict=True):
+    ax.errorbar(part["epochs"], part["mean"], part["half"], fmt=style, capsize=4, label=name)
+ax.axhline(accuracy.max(), color="k", ls=":", marker="", label="the best teacher, one run")
+ax.set(xlabel="epochs of training", ylabel="test accuracy (%)\nbar: 95 % interval")
+fig.legend(loc="outside upper center", ncols=3)
+said = [f"{r.student}, {r.epochs} epochs: {r.mean:.2f}" for r in curve.itertuples()]
+lab.show(fig, "05_longer", f"Test accuracy (%): {'; '.join(said)}.", [*curve["arm"]], bars=False)
+
+# %% [markdown]
+# ## 8. What we saw
 
 # %% tags=["hide-input"]
 rho, p = results["accuracy"]
@@ -574,11 +623,12 @@ Markdown(f"""
 #
 # - **Unequal budgets.** The teachers had more epochs than the students (section 1 shows both on
 #   `laptop`). So *itself* is not a clean control: what it adds may come from the longer training of
-#   its teacher. The clean control gives that teacher the student's own epochs (exercise 5).
+#   its teacher. Section 7 has the clean one.
 # - **Short training flatters teachers.** A teacher helps most where labels have not yet done their
-#   work. A gain at a short budget need not survive a long one.
-# - **One teacher a family, one run a teacher.** What looks like the effect of a family contains the
-#   luck of one run. The intervals of section 5 are over students alone.
+#   work. A gain at a short budget need not survive a long one. Section 7 shows three budgets, for one
+#   teacher; the comparison of the teachers in section 1 stands at the shortest of them.
+# - **One teacher a family, two runs a teacher.** What looks like the effect of a family contains the
+#   luck of a run. Two runs show that luck, but measure it badly. The intervals are over students alone.
 # - **Nothing here is "deeper".** The poster's teachers have 26 to 164 layers. On `laptop` they are
 #   small members of the same families, of 8 to 22 layers, for a student of 8. The wide `wrn-10-2` is
 #   no deeper than its student ([appendix](90_four_architectures.ipynb)). The file keeps the poster's
@@ -611,9 +661,10 @@ Markdown(f"""
 #    the NLL is lowest. Does the order of the teachers by test NLL change? *Check:* no answer may
 #    change its class.
 #    [Solution](solutions/05_deeper_distillation.py#exercise-4).
-# 5. *(20 minutes and a few minutes of computing, hard)* Make *itself* a clean control: give its teacher
-#    the student's epochs, and train the student with `lab.train`. *Check:* `lab.recipes` must show that
-#    the new student differs from the old one in its teacher alone.
+# 5. *(20 minutes and some minutes of computing, hard)* [Cho and Hariharan
+#    (2019)](https://arxiv.org/abs/1910.01348) found that large teachers teach better when they are
+#    stopped early. Give the WideResNet the student's epochs, and train its student with `lab.train`.
+#    *Check:* `lab.recipes` must show that the new student differs from the old one in its teacher alone.
 #    [Solution](solutions/05_deeper_distillation.py#exercise-5).
 #
 # ## Summary

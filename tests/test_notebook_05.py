@@ -98,9 +98,9 @@ def test_solution_4_a_temperature_changes_no_answer(solutions, lab):
         assert after < before + 0.05
 
 
-def test_solution_5_the_clean_control_differs_in_its_teacher_alone(solutions):
+def test_solution_5_the_early_teacher_s_student_differs_in_its_teacher_alone(solutions):
     lab = Lab(NUMBER, "laptop", [0])
-    name, recipe = solutions.clean_control(lab)
+    name, recipe = solutions.stopped_early(lab)
     was, new = lab.arms[name].recipe.as_dict(), recipe.as_dict()
     assert {k for k in was.keys() | new.keys() if was.get(k) != new.get(k)} == {"teacher"}
     assert recipe.teachers[0].epochs == recipe.epochs
