@@ -108,8 +108,7 @@ said = figures.dots(right, reached, also=[alone])
 right.axvline(alone, color="k", ls=":", lw=1.4, marker="", label="student on hard labels")
 fig.legend(loc="outside upper right")
 right.set(xlabel="student's accuracy (%)\nbar: luck of the seeds; arrow: it goes on")
-graded = "; ".join(f"{name} {value:.2f}" for name, value in accuracy.items())
-alt = f"Accuracies (%). Teachers: {graded}. Their students: {said}. Hard labels: {alone:.2f}."
+alt = f"Accuracies (%). Teachers: {accuracy.round(2).to_dict()}. Students: {said}. Labels: {alone:.2f}."
 lab.show(fig, "05_gain", alt, [HARD, *found["student"]], unit="seeds a student", bars=False)
 
 # %% [markdown]

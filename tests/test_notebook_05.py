@@ -34,7 +34,7 @@ def test_the_published_values_are_those_of_the_poster():
     assert {a.name: a.metrics["test_accuracy"] for a in arms if a.table == TABLE} == students
     for profile in ("smoke", "laptop"):  # other networks: nothing was published about them
         arms = experiments.arms(NUMBER, profile)
-        assert len(arms) == 12 and {a.metrics["test_accuracy"] for a in arms} == {None}
+        assert len(arms) == 26 and {a.metrics["test_accuracy"] for a in arms} == {None}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -51,10 +51,25 @@ def test_students_differ_in_what_they_learn_from_alone(profile):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_student_learns_from_a_teacher_that_the_chapter_shows(profile):
     arms = experiments.arms(NUMBER, profile)
-    shown = {a.recipe for a in arms if a.table == "Teachers"}
+    shown = [a.recipe for a in arms if "teacher" in a.name.split()[:2]]
     learned = {t for a in arms for t in a.recipe.teachers}
-    assert learned == shown and len(shown) == 5
+    assert learned == set(shown) and len(shown) == 10
     assert [a.recipe.teacher_order for a in arms].count("permuted") == 1
+
+
+def test_longer_students_differ_in_their_epochs_and_second_teachers_in_their_seed_alone():
+    """The arms of section 7, so that a difference between two of them has one cause."""
+    by_name = {a.name: a.recipe.as_dict() for a in experiments.arms(NUMBER, "laptop")}
+    pairs = {f"{student}, {k} times the epochs": student for k in (2, 4)
+             for student in ("resnet8, hard labels", "resnet8 from wrn-10-2")}  # fmt: skip
+    for new, old in pairs.items():
+        a, b = by_name[new], by_name[old]
+        assert {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} == {"epochs"}, new
+    for name in ("wrn-10-2", "preresnet-20", "densenet-22-12", "resnext-11-4x8-w16"):
+        a, b = by_name[f"second teacher {name}"], by_name[f"teacher {name}"]
+        assert {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} == {"seed"}, name
+    a = by_name["resnet8 from itself, equal epochs"]
+    assert a["teacher"][0]["epochs"] == a["epochs"] == 15
 
 
 def test_itself_had_a_teacher_of_twice_the_epochs_as_the_chapter_says():
