@@ -65,6 +65,8 @@ def arms(p: Profile) -> list[Arm]:
             )
     free = partial(student, teacher=teacher, alpha=1.0, views="elastic", temperature=4.0)
     out.append(table("student, distilled, views, no labels at all", free()))
+    five = tuple(replace(teacher, seed=seed) for seed in range(5))
+    out.append(table("student, distilled, views, five teachers", free(alpha=0.9, teacher=five)))
     out.append(
         table(
             "student, distilled, still images, permuted teacher",
