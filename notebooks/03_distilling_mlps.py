@@ -297,8 +297,7 @@ def show_arms(ax, rows, metric, published, label):
     rows = {row: arm for row, arm in rows.items() if lab.values(arm, metric)}
     names = [f"{k}: {lab.mean(a, metric):.4g} (n = {len(lab.records(a))})" for k, a in rows.items()]
     for k, (row, name) in enumerate(rows.items()):
-        found = lab.values(name, metric)
-        mean, half = metrics.shown_ci(found)
+        mean, half = metrics.shown_ci(found := lab.values(name, metric))
         figures.dot(ax, mean, k, style="views" in row, xerr=half)
         ax.plot(found, [k] * len(found), "|", color="0.45", ms=12, markevery=1)
         if row in published and lab.profile.name != "smoke":  # toy data has no published value
