@@ -91,9 +91,8 @@ alone = lab.mean(HARD, "test_accuracy")
 again = {t: f"second {t}" for t in found["teacher"]}  # the same recipe, another seed
 second = [lab.mean(t, "test_accuracy") if t in lab.arms else float("nan") for t in again.values()]
 shown = pd.DataFrame({"teacher's accuracy": accuracy, "± luck of the test images": luck})
-shown.join(found["student's accuracy"].astype(float)).assign(
-    **{"second run of the teacher": second}
-).round(2)
+shown["second run of the teacher"] = second
+shown.join(found["student's accuracy"].astype(float)).dropna(axis=1, how="all").round(2)
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -103,7 +102,7 @@ from kdutils import figures
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
 left.errorbar(accuracy, range(len(found)), xerr=luck, fmt="sk", capsize=3, markevery=1)
 left.plot(second, range(len(found)), "sk", mfc="w", markevery=1)
-left.set(xlabel="teacher's accuracy (%)\nbar: luck of the test images; hollow: a second run")
+left.set(xlabel="teacher's accuracy (%)\nbar: luck of the test images")
 said = figures.dots(right, reached, also=[alone])
 right.axvline(alone, color="k", ls=":", lw=1.4, marker="", label="student on hard labels")
 fig.legend(loc="outside upper right")
@@ -115,8 +114,8 @@ lab.show(fig, "05_gain", alt, [HARD, *found["student"]], unit="seeds a student",
 # Read the two panels together. If the students fall from top to bottom as the teachers do, the more
 # accurate teacher has the better student. It is tempting to stop here. Before you do, look at the bars
 # on the left: which teachers are really apart? The bar covers the luck of the test images alone. A
-# training run has luck of its own. A hollow square is a second run of the same recipe, from another
-# seed: its distance from the filled one is a single draw of that luck, and no interval.
+# training run has luck of its own. Where a second run of the same recipe is recorded, from another seed,
+# it is drawn as a hollow square: the distance is a single draw of that luck, and no interval.
 #
 # The rest of this chapter first asks *why* accuracy might not be what matters (sections 2 to 4), then
 # how much this figure proves (sections 5 and 6), and whether the students were trained for long enough
