@@ -100,7 +100,10 @@ def site(tmp_path_factory):
         new_markdown_cell("# It fails"),
         _parameters(),
         new_code_cell("print('before the error')"),
-        new_code_cell("\n# here it stops\nraise RuntimeError('no such luck\\nand more')"),
+        new_code_cell(
+            "\n# here it stops\nimport matplotlib.pyplot as plt\nplt.plot([0, 1])\n"
+            "raise RuntimeError('no such luck\\nand more')"
+        ),
         new_code_cell("print('never')"),
     )
     _write(
@@ -157,6 +160,7 @@ def test_a_failed_page_says_so_and_ends_with_the_failing_cell(site):
     assert "This chapter failed" in page and "no such luck" in page
     assert "before the error" in page and "RuntimeError" in page
     assert "papermill" not in page and "never" not in page
+    assert '<img alt="An unfinished figure."' in page
 
 
 def test_toy_data_is_said_loudly_on_every_page_that_shows_it(site):
