@@ -451,7 +451,8 @@ lab.show(fig, "03_hinton", alt, list(hinton.values()))
 
 # %%
 _, labels_still, still, still20, labels_views, moving, moving20, no_labels, *more = hinton.values()
-lab.differences("test_errors", {"Five teachers instead of one (views, T = 4)": (five, moving) for five in more} | {
+of_five = {"Five teachers instead of one (views, T = 4)": (five, moving)} if more else {}
+lab.differences("test_errors", of_five | {
     "A teacher added to the labels, still images": (still, labels_still),
     "A teacher added to the labels, views": (moving, labels_views),
     "Views instead of still images, labels alone": (labels_views, labels_still),
