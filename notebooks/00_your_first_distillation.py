@@ -25,12 +25,12 @@
 # - say whether a gain was luck, with several seeds and an interval;
 # - run the same experiment as a *recipe*, with your own network, loss and data.
 #
-# **Time.** An hour to read and do. The code runs in under 20 seconds on `smoke`. On `laptop` it takes
+# **Time.** About 35 minutes to read, an hour with the code that you write. The code runs in under 20 seconds on `smoke`. On `laptop` it takes
 # about as long: the small networks are trained before your eyes, the large ones are read from records.
 #
 # **How to use the page.** Run a cell with Shift+Enter. Cells that only draw are folded: in
 # JupyterLab, click the bar on their left to unfold them, and again to fold them. On the HTML page,
-# click *Code*. Cells marked *your turn* hold a piece of
+# choose in the list *Code:* at the top. Cells marked *your turn* hold a piece of
 # code that you can write yourself. Here they are folded over a solution. `make student` writes copies
 # of all chapters with those pieces left blank.
 

@@ -132,7 +132,7 @@ def headlines() -> list[dict[str, object]]:
             sign = "+" if second else ""
             row["published"] = f"{published:{sign}g} {unit}"
             ours = "not recorded" if mean is None else f"{mean:{sign}.{digits}f}"
-            row["ours"] = ours + ("" if half is None else f" ± {half:.{digits}f}")
+            row["ours"] = ours.replace("-", "−") + ("" if half is None else f" ± {half:.{digits}f}")
             rows.append(
                 row | {"verdict": _verdict(published, mean, half, "gain" if second else unit)}
             )

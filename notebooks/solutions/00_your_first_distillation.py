@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # Solutions to chapter 00
+# # Solutions of chapter 00
 #
 # Each cell solves one exercise of [Your first distillation](../00_your_first_distillation.ipynb) and
 # ends with the check that the exercise asks for. Everything runs on the embedded digits, in seconds.

@@ -1,5 +1,13 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
-# # Solutions of chapter 05: is a more accurate teacher a better teacher?
+# # Solutions of chapter 05
 #
 # The last cell prints the answers from the records.
 

@@ -1,5 +1,13 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
-# # Solutions of chapter 07: which errors does distillation repair?
+# # Solutions of chapter 07
 #
 # Each solution is a function of a chapter's `Lab`. The last cell prints their answers.
 

@@ -1,5 +1,13 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
 # %% [markdown]
-# # Solution of the appendix: how deep is a "PreResNet"?
+# # Solution of the appendix
 
 
 # %%
