@@ -1,9 +1,12 @@
 """Chapter 04: its solutions, and that its arms are the experiment that the page describes."""
 
+from itertools import combinations
+
 import pytest
 import torch
 import torch.nn.functional as F
 from conftest import load_solutions
+from experiments import ledger
 
 from kdutils import experiments
 from kdutils.losses import kd_loss
@@ -39,10 +42,23 @@ def test_solution_2_tells_own_answers_from_those_of_others(solutions):
         solutions.assert_answers_fit(answers[shuffled], labels)
 
 
-def test_solution_3_the_teacher_has_seen_no_more_labels_than_the_student(solutions, store):
-    teacher, student = solutions.teacher_of_few_labels("smoke")
-    assert teacher.n_train == student.n_labels < student.n_train
-    assert run(student, store).recipe.teachers == (teacher,)
+def test_solution_3_no_recipe_of_the_chain_has_seen_another_label(solutions, store):
+    student = solutions.second_generation("smoke")
+    (first,) = student.teachers
+    (novice,) = first.teachers
+    assert student.n_labels == first.n_labels == novice.n_train < 500 == student.n_train
+    assert novice.teacher is None
+    assert run(student, store).recipe.teachers == (first,)
+
+
+def test_solution_5_is_the_shapley_value_where_nothing_interacts(solutions):
+    own = {"a": 2.0, "b": -1.0, "c": 0.5, "d": 4.0}
+    sets = [frozenset(s) for n in range(5) for s in combinations(own, n)]
+    plain = {s: sum(own[f] for f in s) for s in sets}
+    for fault, x in ledger.shapley(plain.get, own).items():
+        assert solutions.main_effect(plain, fault) == pytest.approx(x) == pytest.approx(own[fault])
+    together = plain | {frozenset("ab"): 5.0}
+    assert solutions.main_effect(together, "a") == pytest.approx(2.5)  # 4 more in one of 8 pairs
 
 
 def test_solution_4_luck_shrinks_as_the_settings_differ_more(solutions):
@@ -100,3 +116,35 @@ def test_smoothing_controls_are_as_strong_as_the_mean_answer_of_others():
     a = ex.PUBLISHED_ALPHA
     strengths = {round(c * a / (c * a + 1 - a), 2) for c in ex.SCALES.values()}
     assert strengths == set(ex.SMOOTHINGS)
+
+
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_two_teachers_answer_for_all_images_and_differ_in_their_labels_alone(profile):
+    arms = {a.name: a.recipe for a in experiments.arms("04", profile)}
+    knowing = arms["5 % of the labels, the teacher answers for all images"]
+    taught = arms["5 % of the labels, a teacher of the same 5 % answers for all images"]
+    novice = arms["a teacher of the same 5 % of the labels"]
+    a, b = knowing.as_dict(), taught.as_dict()
+    assert {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} == {"teacher"}
+    assert taught.teacher == novice and taught.n_labels == novice.n_train
+    assert taught.with_seed(3).teacher == novice.with_seed(3)  # one teacher a seed
+    (full,) = knowing.teachers
+    a, b = full.as_dict(), novice.as_dict()
+    assert {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} == {"n_train", "epochs"}
+
+
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_a_larger_teacher_stands_beside_the_first_where_that_is_another_network(profile):
+    arms = {a.name: a.recipe for a in experiments.arms("04", profile)}
+    names = ("teacher ResNet-18, few epochs", "CNN5 from that ResNet-18")
+    assert [name in arms for name in names] == [profile != "paper"] * 2
+    if profile != "paper":
+        larger, student = (arms[name] for name in names)
+        assert student.teachers == (larger,) and larger.model != arms["teacher"].model
+        a, b = student.as_dict(), arms["CNN5 distilled, no dropout"].as_dict()
+        assert {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)} == {"teacher"}
+
+
+def test_every_share_has_a_published_gain_to_stand_beside():
+    assert ex.CLAIMED.keys() == ex.SHARES.keys()
+    assert {(gain, tries) for gain, tries, _ in ex.CLAIMED.values()} == {(0.85, 45), (0.95, 40)}

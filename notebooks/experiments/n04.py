@@ -51,7 +51,11 @@ CHOICES = {
     "best test epoch": "test_accuracy_best_epoch",
 }
 SHARES = {"5 % of the images": 0.05, "20 % of the images": 0.2}
-
+# the published gain that a share stands beside, the settings tried for it, and on which images
+CLAIMED = {
+    "5 % of the images": (0.85, 45, "for 5 % of the images"),
+    "20 % of the images": (0.95, 40, "for all images"),
+}
 
 POSTERS_SCHEDULE = "constant Adam"
 SCHEDULES = {POSTERS_SCHEDULE: as_published, "one-cycle SGD": student}
@@ -70,6 +74,8 @@ def arms(p: Profile) -> list[Arm]:
     plain = partial(Arm, "Six rows of CNN5")
     drop = {"dropout": (0.0, 0.5)}
     few = student(p, FEW)
+    # the teacher's network on the student's few images, for as many epochs as the student's
+    novice = teacher(p, n_train=few.n_train, epochs=few.epochs)
     out = [
         table("teacher", teacher(p), scores(), once=True),
         plain("CNN5, dropout .5", student(p, **drop), scores(83.51), POSTER),
@@ -86,6 +92,13 @@ def arms(p: Profile) -> list[Arm]:
         rest(
             "5 % of the labels, the teacher answers for all images",
             taught(p, n_labels=few.n_train),
+            scores(taught=True),
+        ),
+        # one teacher a seed: with so few images, which teacher one gets is a matter of luck, too
+        rest("a teacher of the same 5 % of the labels", novice, scores()),
+        rest(
+            "5 % of the labels, a teacher of the same 5 % answers for all images",
+            taught(p, n_labels=few.n_train, teacher=novice),
             scores(taught=True),
         ),
         rest("no labels at all", taught(p, alpha=1.0), scores(taught=True)),

@@ -12,14 +12,15 @@
 # Each exercise is a function; the tests run them.
 
 # %%
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from kdutils.experiments import chapter, get_profile
+from kdutils.experiments import arms as experiments_of
 from kdutils.recipes import Recipe
-
-cifar = chapter("04").cifar
 
 # %% [markdown]
 # **Exercise 1.** The share of a gradient's length that the teacher has. With zero logits for the student
@@ -58,19 +59,17 @@ def assert_answers_fit(answers: torch.Tensor, labels: torch.Tensor) -> None:
 
 
 # %% [markdown]
-# **Exercise 3.** The teacher sees the student's few labels and no more. `lab.train({"teacher": teacher, "student": student})` in the
-# chapter trains both. The student keeps the labels of the same images; for all others the teacher
-# answers.
+# **Exercise 3.** The student of section 8 becomes the teacher. Its recipe is all that is needed: `lab.train({"second generation": student})`
+# in the chapter trains what is missing, teachers first. Both generations keep the same few labels, and no
+# recipe of the chain has seen another.
 
 
 # %%
-def teacher_of_few_labels(profile: str) -> tuple[Recipe, Recipe]:
-    """A teacher that has seen 5 % of the labels, and the student of its answers."""
-    p = get_profile(profile)
-    few = cifar.student(p, 0.05)
-    epochs = 4 * cifar.teacher(p).epochs  # of one twentieth of the images
-    teacher = cifar.teacher(p, n_train=few.n_train, epochs=epochs)
-    return teacher, cifar.taught(p, teacher=(teacher,), n_labels=few.n_train)
+def second_generation(profile: str) -> Recipe:
+    """CNN5 with 5 % of the labels, taught by a CNN5 that a teacher of the same 5 % has taught."""
+    arms = {arm.name: arm.recipe for arm in experiments_of("04", profile)}
+    first = arms["5 % of the labels, a teacher of the same 5 % answers for all images"]
+    return replace(first, teacher=first)
 
 
 # %% [markdown]
@@ -90,3 +89,16 @@ def winners_excess(ratio: float, k: int = 40, runs: int = 20_000, seed: int = 0)
     best = seen.argmax(axis=1)[:, None]
     excess = np.take_along_axis(seen, best, 1) - np.take_along_axis(true, best, 1)
     return float(excess.mean())
+
+
+# %% [markdown]
+# **Exercise 5.** Half of the sixteen combinations have the fault, half have not. Without interactions a
+# fault adds the same in every company, so every average of what it adds is the same.
+
+
+# %%
+def main_effect(worth: Mapping[frozenset, float], fault: str) -> float:
+    """The mean worth of the combinations with this fault, minus that of those without."""
+    on = [x for faults, x in worth.items() if fault in faults]
+    off = [x for faults, x in worth.items() if fault not in faults]
+    return float(np.mean(on) - np.mean(off))
