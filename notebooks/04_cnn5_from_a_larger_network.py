@@ -451,7 +451,7 @@ if fair["student"].nunique() > 4:  # at least half of the rows
 # of a setting.) Now draw $k$ of these numbers with replacement, keep the largest, and repeat.
 #
 # **Your turn.** No drawing is needed: the mean of that maximum can be computed exactly. Sort the numbers,
-# $x_1 \le \dots \le x_N$. The maximum of $k$ draws is at most $x_i$ with probability $(i/N)^k$. So with
+# $x_1 \le \ldots \le x_N$. The maximum of $k$ draws is at most $x_i$ with probability $(i/N)^k$. So with
 # which probability is it equal to $x_i$?
 
 # %% tags=["your-turn"]
@@ -871,19 +871,24 @@ The controls of section 4, in points ({shares[0]}, all with Adam). An image's ow
 #    of section 3 has a teacher's and a label's part. Compute the mean length of each for $c = 1/10$,
 #    student logits of zero, the answers `v` and the labels `y`. What share of their sum is the
 #    teacher's? *Check:* less than .5 %.
+#    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-1).
 # 2. *(10 minutes, medium)* Write the one assertion that would have found the mistake of section 3 on the
 #    first day: a function of the looked-up answers and the labels of a batch that passes for `by_number`
 #    and fails for `by_batch`. *Check:* it needs no knowledge of the loader.
+#    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-2).
 # 3. *(30 minutes, medium; an hour to train on `laptop`)* In section 8 a student learns from a teacher of
 #    the same few labels. Let this student be the teacher of a second generation, which again answers for
 #    all images. Does the second generation gain, too? Write down a guess. Then write the recipe and hand
 #    it to `lab.train`. *Check:* the teacher of its teacher has seen `n_labels` images.
+#    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-3).
 # 4. *(20 minutes, hard)* The forty settings are not equally good. Simulate forty true means with spread
 #    $\tau$ and noise $\sigma$. By how much does the winner's result exceed its *own* true mean, as
 #    $\tau / \sigma$ grows? *Check:* at $\tau = 0$ it is the expected maximum of section 5.
+#    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-4).
 # 5. *(20 minutes, medium)* The *main effect* of a fault in a factorial is the mean gain with it minus the
 #    mean gain without it, over all settings of the others. Compute it for a worth of all sixteen
 #    combinations. *Check:* in a game without interactions it equals the Shapley value.
+#    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-5).
 #
 # Solutions: [solutions/04_cnn5_from_a_larger_network.py](solutions/04_cnn5_from_a_larger_network.py).
 #

@@ -23,7 +23,9 @@ from kdutils.experiments import arms as experiments_of
 from kdutils.recipes import Recipe
 
 # %% [markdown]
-# **Exercise 1.** The share of a gradient's length that the teacher has. With zero logits for the student
+# ## Exercise 1
+#
+# The share of a gradient's length that the teacher has. With zero logits for the student
 # it stays far below one percent: at $\alpha = .01$ and a tenth of the soft term, nobody is taught.
 
 
@@ -45,7 +47,9 @@ def teachers_share(
 
 
 # %% [markdown]
-# **Exercise 2.** A teacher is right about most of its training images, so its answers must agree with the
+# ## Exercise 2
+#
+# A teacher is right about most of its training images, so its answers must agree with the
 # labels far more often than chance. Answers about other images agree in about one case of ten. One such
 # assertion before the first step would have found the mistake. It works as soon as the batch has labels.
 
@@ -59,7 +63,9 @@ def assert_answers_fit(answers: torch.Tensor, labels: torch.Tensor) -> None:
 
 
 # %% [markdown]
-# **Exercise 3.** The student of section 8 becomes the teacher. Its recipe is all that is needed: `lab.train({"second generation": student})`
+# ## Exercise 3
+#
+# The student of section 8 becomes the teacher. Its recipe is all that is needed: `lab.train({"second generation": student})`
 # in the chapter trains what is missing, teachers first. Both generations keep the same few labels, and no
 # recipe of the chain has seen another.
 
@@ -73,7 +79,9 @@ def second_generation(profile: str) -> Recipe:
 
 
 # %% [markdown]
-# **Exercise 4.** At $\tau = 0$ all settings are equal and the whole lead is luck. The more the settings
+# ## Exercise 4
+#
+# At $\tau = 0$ all settings are equal and the whole lead is luck. The more the settings
 # differ, the more of the lead is earned.
 
 
@@ -92,7 +100,9 @@ def winners_excess(ratio: float, k: int = 40, runs: int = 20_000, seed: int = 0)
 
 
 # %% [markdown]
-# **Exercise 5.** Half of the sixteen combinations have the fault, half have not. Without interactions a
+# ## Exercise 5
+#
+# Half of the sixteen combinations have the fault, half have not. Without interactions a
 # fault adds the same in every company, so every average of what it adds is the same.
 
 
