@@ -274,14 +274,22 @@ class Lab:
         return metrics.paired_test(pairs[first], pairs[second])
 
     def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
-        """For each question, first arm minus second, paired by seed, with its interval."""
-        lines = []
+        """For each question, first arm minus second, paired by seed, with its interval.
+
+        Questions about arms that have no record share one last line.
+        """
+        lines, lacking = [], []
         for question, pair in questions.items():
+            if not all(map(self.records, pair)):
+                lacking.append(question)
+                continue
             try:
                 said = tables.difference_in_words(self.difference(*pair, metric), metric)
             except LookupError as why:
                 said = f"{why}."
             lines.append(f"- {question}: {said}")
+        if lacking:
+            lines.append(f"- *Not recorded at these seeds:* {'; '.join(lacking)}.")
         return Markdown("\n".join(lines))
 
     def best(self, select: str) -> Arm:

@@ -112,7 +112,7 @@ def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store, la
         return lab().differences("test_errors", {"What it adds": ("one", "two")}).data
 
     put(store, RECIPE.with_seed(0), 70, 30)
-    assert said() == "- What it adds: not recorded (*two*)."
+    assert said() == "- *Not recorded at these seeds:* What it adds."
     put(store, TWO.recipe.with_seed(1), 140, 60)
     assert said() == "- What it adds: no seed that both have."
     put(store, RECIPE.with_seed(1), 75, 30)
