@@ -577,29 +577,24 @@ fig, ax = plt.subplots(figsize=(8, 3.4))
 for (name, part), style in zip(curve.groupby("student", sort=False), ("o-", "s--"), strict=True):
     ax.errorbar(part["epochs"], part["mean"], part["half"], fmt=style, capsize=4, label=name)
 ax.axhline(accuracy.max(), color="k", ls=":", marker="", label="the best teacher, one run")
-ax.set(
-    xlabel="epochs of training",
-    ylabel="test accuracy (%)\nbar: 95 % interval",
-    xticks=curve["epochs"].unique(),
-)
+ax.set(xlabel="epochs of training", ylabel="test accuracy (%)", xticks=curve["epochs"].unique())
 fig.legend(loc="outside upper center", ncols=3)
 said = [f"{r.student}, {r.epochs} epochs: {r.mean:.2f}" for r in curve.itertuples()]
-lab.show(fig, "05_longer", f"Test accuracy (%): {'; '.join(said)}.", [*curve["arm"]], bars=False)
+lab.show(fig, "05_longer", f"Test accuracy (%): {'; '.join(said)}.", [*curve["arm"]])
 
 # %% [markdown]
 # ## 8. What we saw
 
 # %% tags=["hide-input"]
 rho, p = results["accuracy"]
-minus = {f"*{name}* minus hard labels": (name, HARD) for name in (itself, equal)}
-gains = [lab.differences("test_accuracy", {q: pair}).data[2:] for q, pair in minus.items()]
+gains = [lab.differences("test_accuracy", {"it": (arm, HARD)}).data[6:] for arm in (itself, equal)]
 longest, short = (lab.arms[arm].recipe.epochs for arm in (teacher_of[itself], HARD))
 Markdown(f"""
 1. {np.ptp(hard):.2f} points between the best and the worst of {len(hard)} hard-label runs.
 2. Rank correlation {rho:+.2f}, two-sided p = {p:.3f}, times {tries} properties {min(1, tries * p):.3f}.
    Under other images and runs the same number came back in {kept["other images and runs"]:.0%} of the worlds.
 3. {four["student: accuracy"].min():.1f} to {four["student: accuracy"].max():.1f} %, at a teacher accuracy of {four["teacher: accuracy"].iloc[0]:.1f} % each.
-4. {gains[0]} The clean control, whose teacher had the student's own epochs: {gains[1]}
+4. Gained over hard labels: {gains[0]} In the clean control, whose teacher had the student's own epochs: {gains[1]}
    And the teacher of the first, the same network on hard labels (epochs: {longest}), scores
    {lab.mean(teacher_of[itself], "test_accuracy"):.2f} in one run. The best mean of the distilled students (epochs: {short}) is {pupils.max():.2f}.
 """)  # fmt: skip
