@@ -58,13 +58,13 @@ def render(folder: Path, ran: Path | None, out: Path, builder: str = "html") -> 
 
 def _write_sources(folder: Path, ran: Path | None, source: Path) -> None:
     """What Sphinx reads: chapters, their solutions, and the pages beside them."""
-    (source / "_extra" / "notebooks").mkdir(parents=True)
+    (source / "_extra" / "ipynb").mkdir(parents=True)
     shutil.copytree(folder / "solutions", source / "solutions")
     code, chapters = {}, series.find(folder)
     for chapter in chapters:
         name = chapter.path.name
         path = ran / name if ran and (ran / name).exists() else chapter.path
-        shutil.copy(path, source / "_extra" / "notebooks")
+        shutil.copy(path, source / "_extra" / "ipynb")
         nb = nbformat.read(path, as_version=4)
         run = nb.metadata.get("kdutils")
         code[chapter.number] = _prepare(nb, run, name, may_be_empty=ran is not None)

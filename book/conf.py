@@ -14,6 +14,7 @@ from sphinx.errors import ExtensionError
 project = html_title = "Knowledge distillation, measured"
 extensions, exclude_patterns = ["myst_nb", "sphinx_copybutton"], ["_extra", "*.py"]
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}  # the solutions
+suppress_warnings = ["myst-nb.lexer"]  # of one without a header: it is shown without colours
 nb_execution_mode, nb_output_stderr, nb_merge_streams = "off", "show", True
 nb_render_markdown_format = "myst"  # Markdown that a cell shows may hold formulas
 nb_code_prompt_show, nb_code_prompt_hide = "Show the code", "Hide the code"

@@ -84,7 +84,7 @@ def test_a_chapter_says_what_it_rests_on_and_how_to_cite_it(book, name):
     text = (book / f"{name}.html").read_text(encoding="utf-8")
     banner = re.search(r'<div class="rests" role="note">(.*?)</div>', text, re.S)[1]
     assert "Recorded results" in banner and "laptop" in banner and "commit" in banner
-    assert "Cite as" in text and "CC BY 4.0" in text and f'href="notebooks/{name}.ipynb"' in text
+    assert "Cite as" in text and "CC BY 4.0" in text and f'href="ipynb/{name}.ipynb"' in text
 
 
 def test_every_result_of_the_first_page_leads_to_the_cell_that_shows_it(book):

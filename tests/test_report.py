@@ -224,6 +224,15 @@ def test_drawing_code_is_folded_and_papermills_names_do_not_show(site):
     assert "Set for this report" in page and "# Parameters" not in page
 
 
+def test_what_was_not_run_shows_the_notebook_as_it_was_saved(site, tmp_path):
+    failed = report.run({}, only=["02"], folder=site["folder"], out=tmp_path, say=lambda _: None)
+    assert failed == 1
+    assert [path.name for path in (tmp_path / "notebooks").iterdir()] == ["02_fails.ipynb"]
+    saved = (tmp_path / "01_works.html").read_text(encoding="utf-8")
+    assert "Run on" not in saved and "<img" not in saved  # saved without outputs
+    assert "Run on" in (tmp_path / "02_fails.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
