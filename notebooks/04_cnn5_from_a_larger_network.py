@@ -17,8 +17,8 @@
 # How can a gain come out of that? The question matters beyond this one table. A fault that raises no
 # error is easily overlooked, and only an experiment can tell what it did to a result. This chapter
 # shows how to design one. We rebuild the comparison with each of its faults switched on and off, and
-# measure what each is worth. The sum is a ledger: it says where the gain came from. Then we do it
-# right.
+# measure what each is worth. The sum is a ledger: it says what each fault can be worth, in our imitation
+# of the comparison. Then we do it right.
 #
 # **You will be able to**
 #
@@ -377,8 +377,9 @@ factorial.pivot_table("gain", "student", ["schedule", "epoch"], points, sort=Fal
 # learned from. The first row has no teacher at all. Under Adam it is zero by definition: hard labels
 # minus hard labels. Under the other schedule it shows **what the schedule gives on its own**.
 #
-# The best test epoch flatters both arms, so much of what it adds cancels in a gain. That does not make
-# it harmless: the accuracies themselves are still too high.
+# The best test epoch flatters both arms, and what it adds to both cancels in a gain. That does not make
+# it harmless: the accuracies themselves are too high. And it need not cancel. In the published rows
+# without dropout it helped the plain arm alone (section 1): by the last epoch, the gain would be 1.96.
 #
 # ### Controls: what else could make a gain?
 #
@@ -393,8 +394,9 @@ factorial.pivot_table("gain", "student", ["schedule", "epoch"], points, sort=Fal
 #
 # Each row below is a difference of two arms, paired by seed, with the epoch chosen by validation. The
 # first two ask what a student learns of *this image* that it would not learn from its class or from a
-# second label. The next two ask what that class, or that label, gives by itself. The last four compare
-# wrong answers with smoothing of the strength that section 3 predicts: what is left is their noise.
+# second label. The next two ask what that class, or that label, gives by itself, and the two after
+# them what softness gives by itself. The last two compare wrong answers with smoothing of the strength that
+# section 3 predicts. What is left is their noise, and what a formula for $T = 1$ and small logits misses.
 
 
 # %%
@@ -447,7 +449,7 @@ if fair["student"].nunique() > 4:  # at least half of the rows
 #
 # By how much? We need not assume any distribution: the recorded runs show how far results scatter. Take
 # from each run what its arm and its seed explain, on average. What is left over is noise, $N$ numbers
-# around zero. (All of the project's rows rest on one seed, so what a seed does to *every* arm is no luck
+# around zero, scaled up a little because the means were fitted to the same runs. (All of the project's rows rest on one seed, so what a seed does to *every* arm is no luck
 # of a setting.) Now draw $k$ of these numbers with replacement, keep the largest, and repeat.
 #
 # **Your turn.** No drawing is needed: the mean of that maximum can be computed exactly. Sort the numbers,
@@ -516,12 +518,13 @@ pd.DataFrame.from_dict(lines, orient="index", columns=[
 # sigmas as well: a search pays most where runs scatter most, and that is usually where the images are
 # few.
 #
-# **What the numbers cannot say.** The largest of $N$ recorded numbers bounds every resampled maximum. So
-# the resampled luck is rather too small, most of all where $N$ is not much larger than $k$; in the line
-# of all images it is smaller. The column that assumes a normal distribution has no such bound. If
-# the two agree, neither the bound nor the assumption matters much. Both take the settings to be equally
-# good. Exercise 4 drops that. The interval comes from a *jackknife*: leave out one seed at a time, and see
-# how much the result moves.
+# **What the numbers cannot say.** The largest of the $N$ numbers bounds every resampled maximum, which
+# lowers the luck where $N$ is small beside $k$; in the line of all images it is smaller than $k$. The
+# column that assumes a normal distribution has no such bound. If the two agree, neither the bound nor
+# the assumption matters much. Both take the settings to be equally good. That raises the luck, and exercise 4
+# drops it. The interval comes from a *jackknife*: leave out one seed at a time, and see how much the
+# result moves. It says how badly the luck is known, not whether there is any: the best of several noisy
+# results is above their mean, always.
 #
 # The settings of the 5 % row add a twist. At $T = 20$, $\alpha = .01$ and $c = 1/10$ the teacher hardly
 # has a share in the gradient (exercise 1). In effect, that row is a hard-label student, the best of 45
@@ -535,9 +538,13 @@ pd.DataFrame.from_dict(lines, orient="index", columns=[
 # is the teacher's own.
 #
 # Each line is a *step*: the difference of two neighbouring levels, paired by seed. So the steps add up to
-# the total exactly. Every level is a lead over hard labels with Adam, one run, whose epoch is reported in
+# the total. Two kinds of line are not paired, and are joined as if they were independent of the others: the
+# luck, and what contains it. *The better schedule* stands for the whole training recipe: optimiser, rate,
+# schedule and weight decay. Every level is a lead over hard labels with Adam, one run, whose epoch is reported in
 # the same way; the published baseline was its best test epoch, too. The luck is the resampled one of
 # section 5. What the total lacks to the published gain, or has too much, is drawn as a line of its own.
+# Its interval is about our sum alone: the published runs have a luck of their own, of one seed, which nobody
+# can know.
 
 # %%
 PATH = {  # each level is an arm of section 4, as its lead over hard labels with Adam
@@ -596,9 +603,17 @@ if accounts:
 # no teacher, and the answers speak of other images. The mean is called weak where it is taken over the
 # classes, too, and right where it is taken over the batch alone.
 #
-# For the row of 5 % we know more. At the project's own settings of that row the answers had hardly any
-# weight (section 5), so the second and third line can hardly have counted there. Schedule, epoch and
-# luck are left.
+# What must the answer be, whatever the numbers are? **A teacher that speaks about other images can tell the
+# student nothing about the image in front of it. So a gain over the plain student comes from something
+# else that differs between the two: how they were trained, how their results were picked, softer targets, or
+# chance. To see it, give the plain student the same, and subtract.** The second and third line together
+# are that subtraction for the answers: what a student with the better schedule gains from them, under the
+# weak mean.
+#
+# The panel of 20 % stands beside the gain that was published for *all* images. It is other data, so its
+# remainder is no test of anything. For the row of 5 % we know more: at the project's own settings the answers
+# had hardly any weight at the start of training (section 5), so the second and third line can hardly have
+# counted there.
 #
 # ### Does the order matter?
 #
@@ -608,7 +623,8 @@ if accounts:
 # $-2$ and $+7$. Who owns the 4 points? Neither alone. The average over both orders gives each of them half:
 # $a$ gets $(3 + 7) / 2 = 5$ and $b$ gets $(2 - 2) / 2 = 0$. This average over all orders is called
 # the **Shapley value** (1953). It needs the worth of *every* combination, which is what a factorial
-# experiment has measured.
+# experiment measures. (Here "off" means no teacher at all, for the answers. So the combinations of a weak mean
+# with no answers repeat others.)
 #
 # **Your turn.** Walk through every order, and write down what each fault adds where it comes in.
 
@@ -670,9 +686,8 @@ pd.DataFrame.from_dict(
 )
 
 # %% [markdown]
-# If the middle column is wide, the piece depends on what else was on. The formula of section 3 predicts
-# one such case: a weak mean matters only together with wrong answers, and wrong answers matter less under
-# a weak mean. Luck is not in this table: it was measured at one place, and added.
+# If the middle column is wide, the piece depends on what else was on. Without answers a weak mean can do
+# nothing, by definition. And wrong answers matter less under a weak mean, as section 3 predicts. Luck is not in this table: it was measured at one place, and added.
 #
 # Here is the answer to the question of this chapter, written by the records. The pieces are those of the
 # figure, in its order.
@@ -805,8 +820,8 @@ if len(drawn) > 3:
 # %% [markdown]
 # A caution: the first teacher has seen all the labels. So its student does not learn from 5 % of the
 # labels. It shows what a student can get when a teacher is already there, for instance one that was
-# bought, or trained on data that you may not see. Only the last three lines speak of a world in which
-# nobody has more than these few labels.
+# bought, or trained on data that you may not see. Only the lines about a teacher of the same 5 %
+# speak of a world in which nobody has more than these few labels.
 #
 # ## 9. What we saw
 #
@@ -837,7 +852,7 @@ The controls of section 4, in points ({shares[0]}, all with Adam). An image's ow
 #   is ours, not the project's. A remainder below zero says that our imitation gained more than was
 #   published; it does not say which piece was smaller in the project's own runs.
 # - **A control shows what a gain is made of.** If answers about other images do as well as an image's
-#   own, the gain did not come from what the teacher knows of the image. If they do worse, they may also
+#   own, within an interval too narrow to hide what matters, the gain did not come from what the teacher knows of the image. If they do worse, they may also
 #   have done harm of their own; the softness controls of section 4 tell how much.
 # - **One fault may hide another.** Compare the two numbers of answer 2. Where a weak mean makes wrong answers
 #   nearly harmless, nobody notices them.
