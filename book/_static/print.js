@@ -12,8 +12,8 @@
   const list = document.createElement("ol");
   headings.forEach((heading, k) => {
     heading.id ||= `heading-${k}`;
-    // the first page is h1 with its parts, every other page an h3 with its sections
-    if (!/^H[34]$/.test(heading.tagName) || heading.closest("#the-chapters")) return;
+    // the first page is h1 with its parts, every other page an h3 with its sections; the list of chapters is all links
+    if (!/^H[34]$/.test(heading.tagName) || heading.querySelector("a.reference")) return;
     const entry = document.createElement("li");
     entry.className = heading.tagName.toLowerCase();
     const link = document.createElement("a");
