@@ -124,7 +124,7 @@ def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: 
     for said, test in (
         ("raised by {}", lambda p: p.told and p.mean > 0),
         ("lowered by {}", lambda p: p.told and p.mean < 0),
-        ("with {}, not told from zero", lambda p: p.told is False),
+        ("with {}, where the interval includes zero", lambda p: p.told is False),
         ("with {}, from too few seeds for an interval", lambda p: p.told is None),
     ):
         if some := [f"{r.label} ({r.piece})" for r in rows[:first] if test(r.piece)]:
