@@ -125,7 +125,7 @@ def test_the_sentence_sorts_pieces_by_what_their_intervals_tell():
     said = ledger.sentence("5 %", rows(up, down, open_, up), 0.85, "for 5 %")
     assert said.startswith("With 5 %, the false gain is **+2.80 ± 1.00 points** (n = 5), ")
     assert "raised by piece 0 (+2.00 ± 1.00) and piece 3 (+2.00 ± 1.00); " in said
-    assert "lowered by piece 1 (-1.50 ± 0.50); with piece 2 (+0.30 ± 0.70), where the interval" in said
+    assert "lowered by piece 1 (-1.50 ± 0.50); with piece 2 (+0.30 ± 0.70), where the" in said
     assert "published for 5 %: +0.85, which is 1.95 ± 1.00 less than this sum; " in said
     assert said.endswith("the teacher adds **+2.40 ± 0.60**.")
 
