@@ -177,3 +177,16 @@ def paired_test(first: Sequence[float], second: Sequence[float]) -> dict[str, fl
     if half is not None:  # where all differences are 0, t is 0 / 0
         found["p"] = float(stats.ttest_rel(first, second).pvalue) if difference.any() else 1.0
     return found
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for being several, in the order given: valid however dependent they are.
+
+    Source: S. Holm 1979. Raises ValueError for what is no probability.
+    """
+    p = np.asarray(p, dtype=float)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"holm takes a list of p-values from 0 to 1, not {p.tolist()}.")
+    order = p.argsort()
+    steps = p[order] * np.arange(len(p), 0, -1)
+    return np.maximum.accumulate(steps).clip(max=1)[order.argsort()].tolist()

@@ -98,6 +98,23 @@ def test_luck_of_normal_results_is_theory_and_its_interval_covers():
     assert ledger.luck(table(14, 2, dice), 45).half is None
 
 
+def test_a_family_of_questions_is_corrected_for_being_several():
+    asked = {"a": [1.0, 2.5, 0.5, 3.0], "b": [5.0, 5.1, 4.9], "few": [1.0, 2.0], "none": []}
+    found = ledger.family(asked)
+    assert found.index.tolist() == ["a", "b", "few"] and found["n"].tolist() == [4, 3, 2]
+    p = [stats.ttest_1samp(asked[k], 0).pvalue for k in "ab"]
+    assert p[1] < p[0]  # so Holm doubles the second and leaves the first as it is
+    assert found["p (Holm)"].tolist() == [f"{p[0]:.2g}", f"{2 * p[1]:.2g}", "–"]
+    assert found.loc["b", "points"] == str(ledger.piece(asked["b"]))
+
+
+def test_a_published_gain_scatters_as_the_best_of_k_minus_one_run_does():
+    dice = np.random.default_rng(3)
+    found = ledger.published_once(table(400, 20, dice), 40)
+    gains = dice.standard_normal((40_000, 40)).max(axis=1) - dice.standard_normal(40_000)
+    assert found == pytest.approx(1.96 * gains.std(), rel=0.03)
+
+
 def test_a_piece_is_the_t_interval_over_seeds_and_none_below_three():
     values = [1.0, 2.5, 0.5, 3.0]
     half = stats.t.ppf(0.975, 3) * np.std(values, ddof=1) / 2
@@ -122,16 +139,25 @@ def rows(*steps: Piece, right: Piece = RIGHT) -> list[Row]:
 
 def test_the_sentence_sorts_pieces_by_what_their_intervals_tell():
     up, down, open_ = Piece(2.0, 1.0, 5), Piece(-1.5, 0.5, 5), Piece(0.3, 0.7, 5)
-    said = ledger.sentence("5 %", rows(up, down, open_, up), 0.85, "for 5 %")
-    assert said.startswith("With 5 %, the false gain is **+2.80 ± 1.00 points** (n = 5), ")
+    account = rows(up, down, open_, up)
+    account.insert(5, Row("rest", Piece(-1.95, 1.5, 5), "rest"))
+    said = ledger.sentence("5 %", account, 0.85, "for 5 %")
+    assert said.startswith(
+        "With 5 %, our imitation of the false gain is **+2.80 ± 1.00 points** (n = 5), "
+    )
     assert "raised by piece 0 (+2.00 ± 1.00) and piece 3 (+2.00 ± 1.00); " in said
     assert "lowered by piece 1 (-1.50 ± 0.50); with piece 2 (+0.30 ± 0.70), where the" in said
-    assert "published for 5 %: +0.85, which is 1.95 ± 1.00 less than this sum; " in said
+    assert "published for 5 %: +0.85, which is 1.95 ± 1.50 less than this sum; " in said
     assert said.endswith("the teacher adds **+2.40 ± 0.60**.")
 
 
 def test_the_sentence_claims_nothing_that_seeds_do_not_tell():
-    said = ledger.sentence("x", rows(Piece(0.5, 0.6, 3), right=Piece(0.1, 0.2, 3)), 0.85, "for y")
+    account = rows(Piece(0.5, 0.6, 3), right=Piece(0.1, 0.2, 3))
+    none = Row("rest", None, "rest")
+    other_data = ledger.sentence("x", [*account[:2], none, *account[2:]], 0.85, "for y")
+    assert "; published for y: +0.85; with its faults mended" in other_data
+    account.insert(2, Row("rest", Piece(0.35, 0.6, 3), "rest"))
+    said = ledger.sentence("x", account, 0.85, "for y")
     assert "(n = 3, not told from zero)" in said and "raised" not in said
     assert "which is 0.35 ± 0.60 more than this sum, not told from zero; " in said
     assert said.endswith("**+0.10 ± 0.20**, not told from zero.")
@@ -160,5 +186,12 @@ def test_the_waterfall_steps_from_where_the_last_row_ended():
         assert [label.get_text() for label in ax.get_yticklabels()][3] == "rest"
     assert "published for one" in fig.axes[0].get_xlabel()
     assert "published" not in fig.axes[1].get_xlabel()
+    fig.axes[1].clear()
+    ledger.waterfalls(
+        fig, {"one": account, "two": [*account[:3], Row("rest", None, "rest"), *account[4:]]}, {}
+    )
+    ends = [bar.get_x() + bar.get_width() for bar in fig.axes[1].patches]
+    assert ends == pytest.approx([2, 0.5, 0.5, 3.5, 3.5])  # five bars; the rest is a word
+    assert "other data" in [text.get_text() for text in fig.axes[1].texts]
     assert words.startswith("one: a +2.00 ± 0.50; b -1.50 ± 0.50; ") and "two: a" in words
     plt.close(fig)

@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, SciPy and counts by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,16 @@ def test_bad_input_never_yields_a_number():
             metrics.mean_ci(values)
     with pytest.raises(ValueError, match="same length"):
         metrics.paired_test([1.0, 2.0], [1.0])
+
+
+def test_holm_is_closed_testing_with_bonferroni():
+    assert metrics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    p = np.random.default_rng(0).random(6) ** 3
+    for i, adjusted in enumerate(metrics.holm(p)):
+        groups = [g for k in range(1, 7) for g in combinations(range(6), k) if i in g]
+        # a hypothesis falls when Bonferroni rejects each group that holds it
+        assert adjusted == pytest.approx(max(min(1, len(g) * min(p[list(g)])) for g in groups))
+    assert metrics.holm([]) == []
+    for bad in ([0.5, 1.5], [[0.1]], [float("nan")]):
+        with pytest.raises(ValueError, match="p-values"):
+            metrics.holm(bad)

@@ -38,16 +38,29 @@ class Piece(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the ledger. kind: "step"; "total", counted from zero; "rest", up to the claim."""
+    """A line of the ledger. kind: "step"; "total", counted from zero; "rest", up to the claim.
+
+    piece: None for a rest that means nothing, because the claim is of other data.
+    """
 
     label: str
-    piece: Piece
+    piece: Piece | None
     kind: str = "step"
 
 
 def piece(values: Sequence[float]) -> Piece:
     """The piece that one value a seed makes; ValueError without any."""
     return Piece(*metrics.shown_ci(list(values)), len(values))
+
+
+def family(differences: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Questions asked together: the piece, n, and Holm's p of each; "–" from too few seeds."""
+    asked = {name: piece(x) for name, x in differences.items() if len(x)}
+    enough = [name for name, p in asked.items() if p.half is not None]
+    p = metrics.holm([stats.ttest_1samp(differences[name], 0).pvalue for name in enough])
+    said = {name: f"{x:.2g}" for name, x in zip(enough, p, strict=True)}
+    rows = {name: (str(p), p.n, said.get(name, "–")) for name, p in asked.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["points", "n", "p (Holm)"])
 
 
 def joined(a: Piece, b: Piece) -> Piece:
@@ -87,15 +100,26 @@ def left_over(results: pd.DataFrame) -> np.ndarray:
     return (left * (seeds * arms / ((seeds - 1) * (arms - 1))) ** 0.5).ravel()
 
 
-def best_of(deviations: Sequence[float], k: int) -> float:
+def best_of(deviations: Sequence[float], k: int, power: int = 1) -> float:
     """The expected maximum of k draws, with replacement, from these deviations; exact.
 
     The i-th smallest of N is the maximum with probability (i / N)^k - ((i - 1) / N)^k.
+    power: of the maximum, so that 2 gives its second moment.
     """
     ordered = np.sort(np.asarray(deviations, dtype=float))
     if not len(ordered) or not np.isfinite(ordered).all() or k < 1:
         raise ValueError(f"best_of takes finite deviations and k >= 1, not {deviations!r}, {k!r}.")
-    return float(ordered @ np.diff((np.arange(len(ordered) + 1) / len(ordered)) ** k))
+    return float(ordered**power @ np.diff((np.arange(len(ordered) + 1) / len(ordered)) ** k))
+
+
+def published_once(results: pd.DataFrame, k: int) -> float:
+    """How far one published gain may lie from its mean over seeds: a half-width of 95 %, points.
+
+    The gain is the best of k settings minus one plain run, both of one seed.
+    """
+    left = left_over(results)
+    variance = best_of(left, k, power=2) - best_of(left, k) ** 2 + np.mean(left**2)
+    return float(stats.norm.ppf(0.975) * variance**0.5)
 
 
 def luck(results: pd.DataFrame, k: int) -> Piece:
@@ -117,7 +141,8 @@ def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: 
     """What the false gain was made of, in one sentence of markdown that holds at any outcome.
 
     rows: steps, then the first total; the last row is the teacher's own gain. claim: the published
-    gain, and `what` it was published for; without a claim the data are toys, and it says so.
+    gain, and `what` it was published for; without a claim the data are toys, and it says so. A row
+    of kind "rest" is what the total lacks to the claim.
     """
     first = next(k for k, row in enumerate(rows) if row.kind == "total")
     total, right, made = rows[first].piece, rows[-1].piece, []
@@ -129,14 +154,17 @@ def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: 
     ):
         if some := [f"{r.label} ({r.piece})" for r in rows[:first] if test(r.piece)]:
             made.append(said.format(" and ".join(filter(None, [", ".join(some[:-1]), some[-1]]))))
-    text = f"the false gain is **{total} points** (n = {total.n}{_unclear(total)}), "
+    text = (
+        f"our imitation of the false gain is **{total} points** (n = {total.n}{_unclear(total)}), "
+    )
     text += "; ".join(made)
     if claim is not None:
-        rest = total._replace(mean=abs(claim - total.mean))
-        side = "more" if claim > total.mean else "less"
-        text += f"; published {what}: +{claim:g}, which is {str(rest)[1:]} {side} than this sum"
-        text += _unclear(rest)
-    text += "; done right, with the same schedule in both arms, the teacher adds "
+        text += f"; published {what}: +{claim:g}"
+        for rest in (row.piece for row in rows if row.kind == "rest" and row.piece):
+            side = "more" if rest.mean > 0 else "less"
+            size = str(rest._replace(mean=abs(rest.mean)))[1:]
+            text += f", which is {size} {side} than this sum{_unclear(rest)}"
+    text += "; with its faults mended and one schedule in both arms, the teacher adds "
     text += f"**{right}**{_unclear(right)}."
     return ("" if claim is not None else "**Toy data, not a result.** ") + f"With {share}, {text}"
 
@@ -158,7 +186,7 @@ def waterfalls(
     for ax, (share, rows) in zip(fig.axes, accounts.items(), strict=True):
         claim, _, what = claims.get(share, (None, 0, ""))
         said.append(f"{share}: {_waterfall(ax, rows, claim)}")
-        xlabel = "points over hard labels with Adam"
+        xlabel = "points over hard labels with Adam\nwhiskers: 95 % interval of the row's own value"
         if claim is not None:
             xlabel += f"\ndotted: +{claim:g}, published {what}"
         ax.set(title=share, xlabel=xlabel)
@@ -174,18 +202,23 @@ def _waterfall(ax: Axes, rows: Sequence[Row], claim: float | None = None) -> str
     """
     looks = {
         "up": {"color": figures.COLORS[6]},
-        "down": {"color": figures.COLORS[1]},
+        "down": {"color": figures.COLORS[1], "hatch": "//"},
         "total": {"color": "0.85"},
         "rest": {"color": "white", "hatch": ".."},
     }
     end = 0.0
     for y, (_, p, kind) in enumerate(rows):
+        beside = {"transform": ax.get_yaxis_transform(), "va": "center"}
+        if p is None:
+            ax.text(1.02, y, "other data", **beside)
+            ax.plot([end, end], [y, y + 1], color="0.4", lw=0.8, ls="-", marker="", zorder=0)
+            continue
         start = {"total": 0.0, "rest": (claim or 0) - p.mean}.get(kind, end)
         look = looks["up" if p.mean > 0 else "down"] if kind == "step" else looks[kind]
         ax.barh(y, p.mean, left=start, height=0.66, edgecolor="k", lw=0.8, **look)
         ax.errorbar(start + p.mean, y, xerr=p.half, color="k", capsize=3, lw=1.4, marker="")
         weight = "bold" if kind == "total" else "normal"
-        ax.text(1.02, y, str(p), transform=ax.get_yaxis_transform(), va="center", fontweight=weight)
+        ax.text(1.02, y, str(p), fontweight=weight, **beside)
         end = end if kind == "rest" else start + p.mean  # where the next row starts
         if y < len(rows) - 1:
             ax.plot([end, end], [y, y + 1], color="0.4", lw=0.8, ls="-", marker="", zorder=0)
@@ -196,4 +229,4 @@ def _waterfall(ax: Axes, rows: Sequence[Row], claim: float | None = None) -> str
     if claim is not None:
         ax.axvline(claim, color="k", lw=1, ls=":", marker="", zorder=0)
         figures.reference(ax, claim, next(k for k, row in enumerate(rows) if row.kind == "total"))
-    return "; ".join(f"{row.label} {row.piece}" for row in rows)
+    return "; ".join(f"{row.label} {row.piece or 'is of other data'}" for row in rows)
