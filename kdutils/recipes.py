@@ -67,7 +67,7 @@ class Recipe:
     optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "adamw"
     momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: Literal["constant", "one-cycle", "cosine"] = "one-cycle"
+    schedule: Literal["constant", "one-cycle", "cosine", "step"] = "one-cycle"
     label_smoothing: float = 0.0
     teacher: Teacher = None
     teacher_order: Literal["matched", "permuted", "reshuffled", "within-class"] = "matched"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn, optim
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LambdaLR, OneCycleLR
 
 from . import data, losses, metrics, models, views
 from .recipes import Recipe
@@ -30,6 +30,8 @@ OPTIMIZERS = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD, "neste
 SCHEDULES = {  # optimizer, steps -> scheduler
     "constant": lambda optimizer, _: ConstantLR(optimizer, factor=1.0),
     "cosine": CosineAnnealingLR,
+    # halved after each third of the run: of 15 epochs, StepLR(5 epochs, 0.5)
+    "step": lambda optimizer, steps: LambdaLR(optimizer, lambda step: 0.5 ** (3 * step // steps)),
     "one-cycle": lambda optimizer, steps: OneCycleLR(
         optimizer, optimizer.defaults["lr"], total_steps=steps, cycle_momentum=False
     ),

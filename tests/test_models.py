@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from experiments import networks, seed003
+from experiments import networks
 
 from kdutils import models
 
@@ -132,15 +132,16 @@ def sums(net):
 
 
 @pytest.mark.parametrize(
-    ("make", "published", "start"),
+    ("name", "published", "start"),
     [
-        (seed003.Teacher, 4_664_970, (3703.618836, 5.298571)),
-        (seed003.Student, 106_826, (470.086573, 14.541181)),
+        ("seed003-teacher", 4_664_970, (3703.618836, 5.298571)),
+        ("seed003-student", 106_826, (470.086573, 14.541181)),
+        ("seed003-plain", 106_826, (470.086573, 14.541181)),
     ],
 )
-def test_the_networks_of_seed_003_are_the_published_ones(make, published, start):
+def test_the_networks_of_seed_003_are_the_published_ones(name, published, start):
     torch.manual_seed(3)
-    net = make((3, 32, 32), 10)
+    net = models.build(name)
     assert models.count_parameters(net) == published
     assert sums(net) == pytest.approx(start, rel=1e-5)
     assert net.train()(torch.randn(2, 3, 32, 32)).shape == (2, 10)

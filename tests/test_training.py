@@ -53,7 +53,7 @@ def cut_off(monkeypatch, at_epoch):
     monkeypatch.setattr(views, "apply", view)
 
 
-@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant", "step"])
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tiny, tmp_path, monkeypatch, schedule):
     recipe = replace(tiny, dropout=(0.1, 0.3), views="elastic", schedule=schedule)
     digits, path = data.load("digits"), tmp_path / "run.ckpt"
@@ -409,3 +409,18 @@ def test_a_full_gpu_names_the_batch_size_to_try(tiny, store, monkeypatch):
     with pytest.raises(MemoryError, match="batch_size = 50. Try 25"):
         run(tiny, store)
     assert store.get(tiny) is None
+
+
+def test_the_step_schedule_is_torchs_own_of_a_third_of_the_epochs():
+    (weight,) = params = [torch.nn.Parameter(torch.zeros(1))]
+    ours, theirs = (torch.optim.SGD(params, lr=0.4) for _ in range(2))
+    by_step = training.SCHEDULES["step"](ours, 15 * 7)  # 15 epochs of 7 steps
+    by_epoch = torch.optim.lr_scheduler.StepLR(theirs, step_size=5, gamma=0.5)
+    weight.grad = torch.zeros(1)
+    for _ in range(15):
+        for _ in range(7):
+            assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"])
+            ours.step()
+            by_step.step()
+        theirs.step()
+        by_epoch.step()

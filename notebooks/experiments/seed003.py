@@ -1,15 +1,18 @@
-"""The two networks of github.com/ajitashwath/model-distillation, registered for recipes.
+"""The two networks of github.com/ajitashwath/model-distillation, and its student at other widths.
 
-Called ResNet-18 and lightweight student there; neither has a shortcut. As code on any page may do:
-a network is a class, and one line registers it.
+Called ResNet-18 and lightweight student there; neither has a shortcut. Each joins the families
+that recipes may name.
 """
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import nn
 
-from kdutils import models
+from kdutils.models import FAMILIES, Family
+from kdutils.models.networks import Shape
 
 
 def conv_bn_relu(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> Iterator[nn.Module]:
@@ -27,7 +30,7 @@ class Teacher(nn.Module):
 
     channels_last = True
 
-    def __init__(self, in_shape: tuple[int, int, int], classes: int):
+    def __init__(self, *, in_shape: Shape, classes: int):
         super().__init__()
         self.features = nn.Sequential(
             *conv_bn_relu(in_shape[0], 64, size=7, stride=2),
@@ -46,26 +49,34 @@ class Teacher(nn.Module):
 
 
 class Student(nn.Module):
-    """Four convolutions of 16 to 128 channels, global average, two linear layers: 106,826.
+    """Four convolutions of w to 8 w channels, global average, two linear layers: 106,826 at w = 16.
 
-    Dropout of .5 before and .3 between the linear layers is part of it.
+    Dropout of .5 before and .3 between the linear layers is part of it; `plain` leaves both out.
     """
 
     channels_last = True
 
-    def __init__(self, in_shape: tuple[int, int, int], classes: int):
+    def __init__(self, width: int = 16, *, in_shape: Shape, classes: int, plain: bool = False):
         super().__init__()
         blocks: list[nn.Module] = []
-        for n_in, n_out in ((in_shape[0], 16), (16, 32), (32, 64), (64, 128)):
+        widths = [in_shape[0], *(width * 2**k for k in range(4))]
+        for n_in, n_out in pairwise(widths):
             blocks += [*conv_bn_relu(n_in, n_out), nn.MaxPool2d(2)]
         self.features = nn.Sequential(*blocks[:-1])  # no pooling before the average
+        before, between = (0.0, 0.0) if plain else (0.5, 0.3)
         self.classifier = nn.Sequential(
-            nn.Dropout(0.5), nn.Linear(128, 64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, classes)
+            *(nn.Dropout(before), nn.Linear(8 * width, 4 * width), nn.ReLU()),
+            *(nn.Dropout(between), nn.Linear(4 * width, classes)),
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.classifier(self.features(images).mean(dim=(2, 3)))
 
 
-models.register("seed003-teacher", Teacher)
-models.register("seed003-student", Student)
+FAMILIES |= {
+    "seed003-teacher": Family(Teacher, "", "'seed003-teacher'"),
+    "seed003-student": Family(Student, "(-wN)?", "'seed003-student', 'seed003-student-w8'"),
+    "seed003-plain": Family(
+        partial(Student, plain=True), "(-wN)?", "'seed003-plain', 'seed003-plain-w8'"
+    ),
+}

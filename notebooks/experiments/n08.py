@@ -1,0 +1,191 @@
+"""Chapter 08: a small student that lost to its twin; its grid, its width, its patience."""
+
+from functools import partial
+
+from kdutils.experiments import Arm, Profile
+from kdutils.recipes import Recipe
+
+from . import cifar
+from .cifar import scores
+
+TITLE = "Small students, honest efficiency"
+
+# images: None for all 45,000. step: of the temperatures and weights, every so many.
+BUDGET = {
+    "smoke": {
+        "images": 500,
+        "batch_size": 25,
+        "epochs": 4,
+        "widths": (4, 8),
+        "longer": (2,),
+        "step": 4,
+        "views": {"n_views": 2, "bits": 8},
+    },
+    "laptop": {
+        "images": None,
+        "batch_size": 128,
+        "epochs": 15,
+        "widths": (8, 16, 24, 32),
+        "longer": (2, 4),
+        "step": 1,
+        "views": {"n_views": 8, "bits": 8},
+    },
+    "paper": {
+        "images": None,
+        "batch_size": 128,
+        "epochs": 15,
+        "widths": (8, 16, 24, 32, 48, 64),
+        "longer": (2, 4, 8),
+        "step": 1,
+        "views": {"n_views": 32, "bits": 16},
+    },
+}
+
+SOURCE = "ajitashwath/model-distillation: one run, last epoch, on the test set"
+WEAK, STRONG = "its own teacher", "a strong teacher"
+HARD, FROM_WEAK, FROM_STRONG = "hard labels", f"from {WEAK}", f"from {STRONG}"
+LEARNS = (HARD, FROM_WEAK, FROM_STRONG)
+AS_IS, PLAIN = "seed003-student", "seed003-plain"  # with its dropout, and without
+DROPOUT = {AS_IS: "", PLAIN: ", no dropout"}
+TEMPERATURES, ALPHAS = (1.0, 2.0, 3.0, 4.0, 5.0), (0.1, 0.3, 0.5, 0.7, 0.9)
+T, ALPHA = 4.0, 0.7  # the published pair
+# what the project printed: accuracy, MB, parameters, milliseconds a batch of 128, "efficiency"
+PRINTED = {
+    "teacher": (83.13, 17.81, 4_664_970, 111.29, 0.75),
+    HARD: (72.70, 0.41, 106_826, 27.76, 2.62),
+    FROM_WEAK: (70.86, 0.41, 106_826, 25.82, 2.74),
+}
+
+# what the first page shows: arm, or first and second arm of a gain, and the metric
+HEADLINES = {
+    "CIFAR-10: a small student, distilled minus hard labels": (FROM_WEAK, HARD, "test_accuracy"),
+    "CIFAR-10: the same student, no dropout, a strong teacher": (
+        f"{FROM_STRONG}, no dropout",
+        f"{HARD}, no dropout",
+        "test_accuracy",
+    ),
+}
+
+
+def network(p: Profile, model: str, **changes) -> Recipe:
+    """The project's way to train all its networks: Adam, halved after each third of the epochs."""
+    b = BUDGET[p.name]
+    base = {
+        "dataset": p.datasets["cifar10"],
+        "model": model,
+        "n_train": b["images"],
+        "views": "crop-flip",
+        "epochs": b["epochs"],
+        "batch_size": b["batch_size"],
+        "lr": 1e-3,
+        "optimizer": "adam",
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "precision": p.precision,
+    }
+    return Recipe(**(base | changes))
+
+
+def teacher(p: Profile) -> Recipe:
+    """The project's own teacher, which it calls ResNet-18; it sees other views than students."""
+    return network(p, "seed003-teacher", view_stream=1)
+
+
+def learner(p: Profile, model: str, learns: str, **changes) -> Recipe:
+    """A student by its network and by what it learns from, one of `LEARNS`."""
+    if learns == HARD:
+        return network(p, model, **changes)
+    says = {"teacher": (teacher(p) if learns == FROM_WEAK else cifar.teacher(p),)}
+    says |= {"temperature": T, "alpha": ALPHA} | BUDGET[p.name]["views"]
+    return network(p, model, **(says | changes))
+
+
+def cell_name(temperature: float, alpha: float) -> str:
+    """The name of a cell of the project's grid."""
+    return f"T = {temperature:g}, α = {alpha:g}"
+
+
+def arms(p: Profile) -> list[Arm]:
+    """The three published rows; without dropout; with a strong teacher; grid, width, patience."""
+    b = BUDGET[p.name]
+    accuracy = {name: row[0] for name, row in PRINTED.items()}
+    table = partial(Arm, "A student and its twin", source=SOURCE)
+    kept = {"once": True, "keep_logits": True}
+    out = [
+        table("teacher", teacher(p), scores(accuracy["teacher"]), **kept),
+        Arm("A student and its twin", STRONG, cifar.teacher(p), scores(), **kept),
+    ]
+    for model, without in DROPOUT.items():
+        for learns in LEARNS:
+            beside = scores(accuracy.get(learns + without), taught=learns != HARD)
+            out.append(table(f"{learns}{without}", learner(p, model, learns), beside))
+    return out + _grid(p, b["step"]) + _schedule(p) + _widths(p) + _longer(p)
+
+
+def _grid(p: Profile, step: int) -> list[Arm]:
+    """The grid that the project proposes: its own teacher, its own student."""
+    cells = [(t, a) for a in ALPHAS[::step] for t in TEMPERATURES[::step]]
+    return [
+        Arm(
+            "Temperature and alpha",
+            cell_name(t, a),
+            learner(p, AS_IS, FROM_WEAK, temperature=t, alpha=a),
+            scores(taught=True),
+            select="T and alpha",
+            setting=cell_name(t, a),
+        )
+        for t, a in cells
+    ]
+
+
+def _schedule(p: Profile) -> list[Arm]:
+    """The same epochs with one-cycle SGD, which suits such networks better than Adam."""
+    sgd = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4, "schedule": "one-cycle"}
+    return [
+        Arm(
+            "One-cycle SGD",
+            f"{learns}, no dropout, one-cycle SGD",
+            learner(p, PLAIN, learns, **sgd),
+            scores(taught=learns != HARD),
+        )
+        for learns in (HARD, FROM_STRONG)
+    ]
+
+
+def _widths(p: Profile) -> list[Arm]:
+    """The student narrower and wider, with and without the strong teacher, all else the same."""
+    return [
+        Arm(
+            "Width",
+            width_name(learns, width),
+            learner(p, PLAIN if width == 16 else f"{PLAIN}-w{width}", learns),
+            scores(taught=learns != HARD),
+        )
+        for width in BUDGET[p.name]["widths"]
+        for learns in (HARD, FROM_STRONG)
+    ]
+
+
+def width_name(learns: str, width: int) -> str:
+    """The name of a student of this width, in channels of its first convolution."""
+    return f"{learns}, width {width}"
+
+
+def longer_name(learns: str, times: int) -> str:
+    """The name of a student of this many times the epochs."""
+    return f"{learns}, no dropout" + (f", {times} times the epochs" if times > 1 else "")
+
+
+def _longer(p: Profile) -> list[Arm]:
+    """The same two students for more epochs."""
+    b = BUDGET[p.name]
+    return [
+        Arm(
+            "Longer training",
+            longer_name(learns, times),
+            learner(p, PLAIN, learns, epochs=times * b["epochs"]),
+            scores(taught=learns != HARD),
+        )
+        for times in b["longer"]
+        for learns in (HARD, FROM_STRONG)
+    ]
