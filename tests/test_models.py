@@ -20,6 +20,9 @@ SMALL = [  # a small member of every family
     "preresnet-11",
     "densenet-10-4",
     "resnext-11-2x4-w8",
+    "seed003-teacher-w4",
+    "seed003-student-w4",
+    "seed003-plain-w4",
 ]
 
 

@@ -16,6 +16,8 @@ BUDGET = {
         "images": 500,
         "batch_size": 25,
         "epochs": 4,
+        "teacher": "seed003-teacher-w8",
+        "width": 8,
         "widths": (4, 8),
         "longer": (2,),
         "step": 4,
@@ -25,6 +27,8 @@ BUDGET = {
         "images": None,
         "batch_size": 128,
         "epochs": 15,
+        "teacher": "seed003-teacher",
+        "width": 16,
         "widths": (8, 16, 24, 32),
         "longer": (2, 4),
         "step": 1,
@@ -34,6 +38,8 @@ BUDGET = {
         "images": None,
         "batch_size": 128,
         "epochs": 15,
+        "teacher": "seed003-teacher",
+        "width": 16,
         "widths": (8, 16, 24, 32, 48, 64),
         "longer": (2, 4, 8),
         "step": 1,
@@ -59,11 +65,6 @@ PRINTED = {
 # what the first page shows: arm, or first and second arm of a gain, and the metric
 HEADLINES = {
     "CIFAR-10: a small student, distilled minus hard labels": (FROM_WEAK, HARD, "test_accuracy"),
-    "CIFAR-10: the same student, no dropout, a strong teacher": (
-        f"{FROM_STRONG}, no dropout",
-        f"{HARD}, no dropout",
-        "test_accuracy",
-    ),
 }
 
 
@@ -88,7 +89,13 @@ def network(p: Profile, model: str, **changes) -> Recipe:
 
 def teacher(p: Profile) -> Recipe:
     """The project's own teacher, which it calls ResNet-18; it sees other views than students."""
-    return network(p, "seed003-teacher", view_stream=1)
+    return network(p, BUDGET[p.name]["teacher"], view_stream=1)
+
+
+def of_width(p: Profile, kind: str, width: int | None = None) -> str:
+    """The name of a network: `AS_IS` or `PLAIN`, the profile's width unless told. 16 is its own."""
+    width = width or BUDGET[p.name]["width"]
+    return kind if width == 16 else f"{kind}-w{width}"
 
 
 def learner(p: Profile, model: str, learns: str, **changes) -> Recipe:
@@ -115,10 +122,11 @@ def arms(p: Profile) -> list[Arm]:
         table("teacher", teacher(p), scores(accuracy["teacher"]), **kept),
         Arm("A student and its twin", STRONG, cifar.teacher(p), scores(), **kept),
     ]
-    for model, without in DROPOUT.items():
+    for kind, without in DROPOUT.items():
         for learns in LEARNS:
             beside = scores(accuracy.get(learns + without), taught=learns != HARD)
-            out.append(table(f"{learns}{without}", learner(p, model, learns), beside))
+            student = learner(p, of_width(p, kind), learns)
+            out.append(table(f"{learns}{without}", student, beside))
     return out + _grid(p, b["step"]) + _schedule(p) + _widths(p) + _longer(p)
 
 
@@ -129,7 +137,7 @@ def _grid(p: Profile, step: int) -> list[Arm]:
         Arm(
             "Temperature and alpha",
             cell_name(t, a),
-            learner(p, AS_IS, FROM_WEAK, temperature=t, alpha=a),
+            learner(p, of_width(p, AS_IS), FROM_WEAK, temperature=t, alpha=a),
             scores(taught=True),
             select="T and alpha",
             setting=cell_name(t, a),
@@ -145,7 +153,7 @@ def _schedule(p: Profile) -> list[Arm]:
         Arm(
             "One-cycle SGD",
             f"{learns}, no dropout, one-cycle SGD",
-            learner(p, PLAIN, learns, **sgd),
+            learner(p, of_width(p, PLAIN), learns, **sgd),
             scores(taught=learns != HARD),
         )
         for learns in (HARD, FROM_STRONG)
@@ -158,7 +166,7 @@ def _widths(p: Profile) -> list[Arm]:
         Arm(
             "Width",
             width_name(learns, width),
-            learner(p, PLAIN if width == 16 else f"{PLAIN}-w{width}", learns),
+            learner(p, of_width(p, PLAIN, width), learns),
             scores(taught=learns != HARD),
         )
         for width in BUDGET[p.name]["widths"]
@@ -183,7 +191,7 @@ def _longer(p: Profile) -> list[Arm]:
         Arm(
             "Longer training",
             longer_name(learns, times),
-            learner(p, PLAIN, learns, epochs=times * b["epochs"]),
+            learner(p, of_width(p, PLAIN), learns, epochs=times * b["epochs"]),
             scores(taught=learns != HARD),
         )
         for times in b["longer"]

@@ -23,26 +23,27 @@ def conv_bn_relu(n_in: int, n_out: int, size: int = 3, stride: int = 1) -> Itera
 
 
 class Teacher(nn.Module):
-    """Seven convolutions, global average, fc: 4,664,970 parameters for 3 channels, 10 classes.
+    """Seven convolutions of w to 8 w channels, global average, fc: 4,664,970 parameters at w = 64.
 
     The stem divides height and width by 4 before the first 3x3 convolution.
     """
 
     channels_last = True
 
-    def __init__(self, *, in_shape: Shape, classes: int):
+    def __init__(self, width: int = 64, *, in_shape: Shape, classes: int):
         super().__init__()
+        w = width
         self.features = nn.Sequential(
-            *conv_bn_relu(in_shape[0], 64, size=7, stride=2),
+            *conv_bn_relu(in_shape[0], w, size=7, stride=2),
             nn.MaxPool2d(3, 2, padding=1),
-            *conv_bn_relu(64, 128),
-            *conv_bn_relu(128, 128),
-            *conv_bn_relu(128, 256, stride=2),
-            *conv_bn_relu(256, 256),
-            *conv_bn_relu(256, 512, stride=2),
-            *conv_bn_relu(512, 512),
+            *conv_bn_relu(w, 2 * w),
+            *conv_bn_relu(2 * w, 2 * w),
+            *conv_bn_relu(2 * w, 4 * w, stride=2),
+            *conv_bn_relu(4 * w, 4 * w),
+            *conv_bn_relu(4 * w, 8 * w, stride=2),
+            *conv_bn_relu(8 * w, 8 * w),
         )
-        self.fc = nn.Linear(512, classes)
+        self.fc = nn.Linear(8 * w, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.fc(self.features(images).mean(dim=(2, 3)))  # [B, C, H, W] -> [B, classes]
@@ -74,7 +75,7 @@ class Student(nn.Module):
 
 
 FAMILIES |= {
-    "seed003-teacher": Family(Teacher, "", "'seed003-teacher'"),
+    "seed003-teacher": Family(Teacher, "(-wN)?", "'seed003-teacher', 'seed003-teacher-w8'"),
     "seed003-student": Family(Student, "(-wN)?", "'seed003-student', 'seed003-student-w8'"),
     "seed003-plain": Family(
         partial(Student, plain=True), "(-wN)?", "'seed003-plain', 'seed003-plain-w8'"

@@ -1,0 +1,628 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 · A small student lost to its twin. Was it the teacher?
+#
+# A public project distils a network of 4.7 million parameters into one of 107,000. The result surprised
+# its author: the distilled student was 1.84 points *worse* than the same student without a teacher.
+# Three explanations were offered: the student is too small, the temperature is wrong, the teacher has
+# too much weight. Each sounds plausible. None of them was tested.
+#
+# This chapter tests them. First it asks a question that comes before any explanation: is the loss there
+# at all? Then it measures what such a student is made for. Small networks are trained for phones and
+# cheap chips, so their price matters as much as their accuracy. You will see why the project's own
+# "efficiency score" rewarded the worse of two identical networks.
+#
+# **You will be able to**
+#
+# - say how large a difference two single runs show by chance alone;
+# - separate the effects of a student's dropout, of its teacher and of its schedule;
+# - measure size, arithmetic and latency, and say what a timing cannot resolve;
+# - draw the front of the students that are worth having.
+#
+# You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss). Stored answers come from
+# [chapter 04](04_cnn5_from_a_larger_network.ipynb).
+#
+# *Time:* about a minute on `smoke`; half a minute on `laptop`, which reads recorded runs (the second
+# cell says how long they trained); a GPU and a few hours on `paper`.
+
+# %% tags=["parameters"]
+PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs
+SEEDS = None  # None: the profile's own. Or a list, such as [0, 1, 2]
+TRAIN = False  # True: train what the store lacks. Smoke runs always do
+
+# %%
+from kdutils.experiments import Lab
+
+lab = Lab("08", PROFILE, SEEDS, TRAIN)
+lab
+
+# %% [markdown]
+# ## Predict first
+#
+# Write down five guesses. They are answered by number in section 8.
+#
+# 1. Train the distilled student and its twin again, with several seeds. How many points lie between
+#    their means, and in whose favour?
+# 2. Two runs of the *same* student differ in their seed alone. How many points lie between them,
+#    typically?
+# 3. Two changes: a teacher that is ten points better, or a student without its dropout. Which one
+#    helps the distilled student more?
+# 4. The student has a forty-fourth of its teacher's parameters. How many times faster does it answer?
+# 5. One network is timed twice, under two names. By how many percent do the two results differ?
+#
+# ## 1. The published table
+
+# %%
+import pandas as pd
+
+ex = lab.experiments
+columns = ["accuracy (%)", "MB", "parameters", "ms a batch", "efficiency score"]
+printed = pd.DataFrame.from_dict(ex.PRINTED, orient="index", columns=columns)
+printed
+
+# %% [markdown]
+# All three networks were trained for 15 epochs on CIFAR-10, once. The last column is explained as
+# *accuracy / (size × inference time)*. By that score the distilled student is the best of the three.
+#
+# **Your turn.** Compute the score as it is explained, and the same without the size.
+
+
+# %% tags=["your-turn"]
+def efficiency(accuracy: float, megabytes: float, milliseconds: float) -> tuple[float, float]:
+    """Accuracy / (size x time), as explained; and accuracy / time."""
+    # your turn: the two quotients
+    return accuracy / (megabytes * milliseconds), accuracy / milliseconds
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+assert efficiency(80.0, 2.0, 10.0) == (4.0, 8.0), "80 / (2 * 10) and 80 / 10"
+scores = {name: efficiency(row[0], row[1], row[3]) for name, row in ex.PRINTED.items()}
+frame = pd.DataFrame(scores, index=["as explained", "without the size"]).T
+frame["printed"] = printed["efficiency score"]
+assert (frame["without the size"] - frame["printed"]).abs().max() < 0.01
+print(frame.round(2))
+
+# %% [markdown]
+# The printed score leaves the size out. That is a slip, and the ranking would be the same with it. Look
+# at the last two rows instead. Both are **the same network**: same layers, same size, same
+# multiplications for an image. The distilled one scores higher because it was timed 7 % faster. So the
+# score has put the *less* accurate of two twins first, on the strength of a timing error.
+#
+# Any score of the form "accuracy over cost" has a second weakness. Guessing costs nothing, so a network
+# that answers at random has an infinite score. Section 7 compares networks without dividing.
+#
+# ## 2. Two networks
+#
+# Both are small enough to count by hand. [Chapter 90](90_four_architectures.ipynb) derives the two
+# rules: a $k \times k$ convolution from $n$ to $m$ channels has $k^2 n m$ weights and $m$ biases, and on
+# $H \times W$ positions it multiplies $H W k^2 n m$ times.
+
+# %%
+import torch
+from experiments.networks import count_macs
+
+from kdutils import models
+
+
+def by_hand(widths=(3, 16, 32, 64, 128), size: int = 32) -> tuple[int, int]:
+    """Parameters and multiplications of the student: four convolutions, two linear layers."""
+    parameters, macs = 0, 0
+    for n, m in zip(widths, widths[1:], strict=False):
+        parameters += 9 * n * m + m + 2 * m  # weights, biases, batch norm's scale and shift
+        macs += size * size * 9 * n * m
+        size //= 2  # a max-pool; the last one is left out, but nothing follows it
+    for n, m in ((widths[-1], widths[-1] // 2), (widths[-1] // 2, 10)):
+        parameters += n * m + m
+        macs += n * m
+    return parameters, macs
+
+
+nets = {name: models.build(name).eval() for name in ("seed003-teacher", "seed003-student")}
+counted = {name: (models.count_parameters(net), count_macs(net)) for name, net in nets.items()}
+assert by_hand() == counted["seed003-student"]
+for name, (parameters, macs) in counted.items():
+    print(f"{name}: {parameters:,} parameters, {macs / 1e6:.1f} million multiplications")
+
+# %% [markdown]
+# The teacher is called ResNet-18 in the project. It has no residual connection, seven convolutions, and
+# a stem that was made for large photographs: after two layers, an image of 32 × 32 is down to 8 × 8. So
+# it has many weights, but uses each at few positions. The student works on large images with few
+# channels. Compare the two ratios: parameters say little about arithmetic.
+#
+# ## 3. Is the loss of 1.84 points there?
+#
+# We repeat the comparison with the project's recipe: Adam at .001, halved after every third of the
+# epochs, $T = 4$, $\alpha = .7$. Two things are ours: 5,000 training images are kept for validation, and
+# the student learns from stored answers about eight views of each image.
+
+# %%
+from IPython.display import display
+
+display(lab.recipes("hard labels", "from its own teacher"))
+lab.table(["teacher", "hard labels", "from its own teacher"])
+
+# %%
+lab.differences("test_accuracy", {
+    "Distilled minus hard labels, its own recipe": ("from its own teacher", "hard labels"),
+})  # fmt: skip
+
+# %% [markdown]
+# Compare this with the published −1.84. Whatever the difference of the means is, a table of single runs
+# shows something else: one draw for each row. How far can two draws lie apart?
+#
+# Let one run of a method scatter around the method's mean with standard deviation $\sigma$. The
+# difference of two single runs of equally good methods then scatters with $\sqrt 2\,\sigma$. If $\sigma$
+# is estimated from runs with $f$ degrees of freedom, the ratio of the difference to
+# $\sqrt 2\, s$ has a $t$-distribution.
+#
+# **Your turn.** With which probability do two equally good methods, one run each, lie at least `gap`
+# points apart?
+
+# %% tags=["your-turn"]
+from scipy import stats
+
+
+def by_chance(gap: float, sigma: float, freedom: int) -> float:
+    """P(|difference of two single runs| >= gap) for equal methods; sigma estimated."""
+    # your turn: both tails of the t-distribution (stats.t.sf is one)
+    return float(2 * stats.t.sf(gap / (2**0.5 * sigma), freedom))
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+import numpy as np
+
+dice = np.random.default_rng(0)
+runs = dice.normal(70, 0.9, (200_000, 2))  # two runs of one method
+assert abs(by_chance(1.84, 0.9, 10**6) - (abs(runs[:, 0] - runs[:, 1]) >= 1.84).mean()) < 0.004
+assert by_chance(0.0, 1.0, 4) == 1.0, "any two runs are at least 0 apart"
+assert by_chance(1.84, 0.9, 4) > by_chance(1.84, 0.9, 40), "a badly known sigma allows for more"
+print(f"Known sigma of .9: a gap of 1.84 comes by chance in {by_chance(1.84, 0.9, 10**6):.0%}.")
+
+# %% [markdown]
+# Now with our own scatter. There is a second one in the records: the accuracy also moves from one epoch
+# to the next, within a run. A run that stopped an epoch earlier would have printed another number.
+# (The project's own log shows 72.07 after epoch 14 and 70.86 after epoch 15.) The table gives both, and
+# the curves show them.
+
+
+# %%
+import matplotlib.pyplot as plt
+
+from kdutils import figures, metrics
+
+
+def curves(name: str) -> np.ndarray:
+    """Validation accuracy in percent after each epoch, one row a recorded seed: [seeds, epochs]."""
+    n = len(lab.dataset("cifar10").val)
+    found = [[epoch["val_errors"] for epoch in record.curve] for record in lab.records(name)]
+    return 100 * (1 - np.array(found) / n)
+
+
+pair = ["hard labels", "from its own teacher"]
+gap = ex.PRINTED["hard labels"][0] - ex.PRINTED["from its own teacher"][0]  # 1.84
+left, swing = [], []
+for name in pair:
+    last = np.array(lab.values(name, "test_accuracy"))
+    left.append(last - last.mean())
+    swing.append(np.diff(curves(name)[:, -5:]).ravel())  # the last epochs' steps
+freedom = sum(len(x) - 1 for x in left)
+if freedom < 1:
+    raise LookupError(f"Two seeds of {pair} are needed at least: TRAIN = True trains them.")
+sigma = float((np.concatenate(left) ** 2).sum() / freedom) ** 0.5
+step = float(np.std(np.concatenate(swing)))
+chance = by_chance(gap, sigma, freedom)
+pd.Series({
+    "scatter of a run's last epoch, sigma (points)": f"{sigma:.2f}",
+    "a step from one late epoch to the next (points)": f"{step:.2f}",
+    "two single runs differ by, typically (points)": f"{2**0.5 * sigma:.2f}",
+    f"equal methods, one run each: a gap of {gap:.2f} or more": f"{chance:.1%}",
+}, name="").to_frame()  # fmt: skip
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots(figsize=(8, 3.8))
+for style, name in enumerate(pair):
+    y, look = curves(name), {"color": figures.COLORS[style], "ls": figures.DASHES[style]}
+    epochs = range(1, y.shape[1] + 1)
+    ax.plot(epochs, y.T, marker="", lw=0.7, alpha=0.6, **look)
+    ax.plot(epochs, y.mean(axis=0), marker=figures.MARKERS[style], markevery=1, label=f"{name} (thick: mean)", **look)  # fmt: skip
+ax.set(xlabel="epoch", ylabel="validation accuracy (%)")
+ax.legend(loc="lower right")
+words = "; ".join(f"{name}: {curves(name)[:, -1].mean():.1f} at the end" for name in pair)
+lab.show(
+    fig, "08_curves", f"Validation accuracy by epoch, one line a seed. {words}.", pair, bars=False
+)
+
+# %% [markdown]
+# Thin lines are single runs. Choose one line of each kind and read off the last point: that is what a
+# table of single runs prints. Then try the same one epoch earlier.
+#
+# ## 4. Teacher or dropout?
+#
+# The project's student has two dropout layers behind its convolutions: it drops half of 128 features,
+# and then a third of 64. Dropout is a cure for networks that fit their training images too well. This
+# one has 107,000 parameters and sees each image fifteen times, cropped and mirrored anew. So does it
+# need the cure? And its teacher is weak. A better one lies ready: FastNet of
+# [chapter 04](04_cnn5_from_a_larger_network.ipynb), whose answers are stored.
+#
+# Two questions, so a table of two factors: the dropout on or off, and three ways to learn. Everything
+# else stays as it was.
+
+# %%
+rows = {
+    {"": "as published", ", no dropout": "no dropout"}[without]: {
+        learns: lab.cell(f"{learns}{without}", "test_accuracy") for learns in ex.LEARNS
+    }
+    for without in ex.DROPOUT.values()
+}
+display(pd.DataFrame(rows).T)
+
+plain = {learns: f"{learns}, no dropout" for learns in ex.LEARNS}
+lab.differences("test_accuracy", {
+    "What its own teacher adds, with dropout": (ex.FROM_WEAK, ex.HARD),
+    "What its own teacher adds, without dropout": (plain[ex.FROM_WEAK], plain[ex.HARD]),
+    "What a strong teacher adds, with dropout": (ex.FROM_STRONG, ex.HARD),
+    "What a strong teacher adds, without dropout": (plain[ex.FROM_STRONG], plain[ex.HARD]),
+    "The strong teacher over its own, without dropout": (plain[ex.FROM_STRONG], plain[ex.FROM_WEAK]),
+    "What leaving out dropout adds, hard labels": (plain[ex.HARD], ex.HARD),
+    "What leaving out dropout adds, strong teacher": (plain[ex.FROM_STRONG], ex.FROM_STRONG),
+})  # fmt: skip
+
+# %% tags=["hide-input"]
+names = [f"{learns}{without}" for without in ex.DROPOUT.values() for learns in ex.LEARNS]
+if sum(map(bool, map(lab.records, names))) > 3:
+    fig, ax = plt.subplots(figsize=(8, 3.6))
+    words = lab.dots(ax, names)
+    ax.set(xlabel="test accuracy (%); diamonds: published, ticks: seeds")
+    lab.show(fig, "08_students", f"Test accuracy (%): {words}.", names)
+
+# %% [markdown]
+# A teacher's gain is the distance within a block of three; the dropout's is the distance between the
+# blocks. Seven questions were asked of these runs, so compare each $p$ with $.05 / 7 \approx .007$.
+#
+# Is fifteen epochs of Adam the best these students can do? Three more comparisons keep the network
+# (without dropout) and change one thing each: a one-cycle schedule, twice the epochs, four times the
+# epochs.
+
+# %%
+base = lab.arms[plain[ex.HARD]].recipe.epochs
+variants = {f"Adam, {base} epochs": ", no dropout",
+            f"one-cycle SGD, {base} epochs": ", no dropout, one-cycle SGD"}  # fmt: skip
+variants |= {
+    f"Adam, {k * base} epochs": f", no dropout, {k} times the epochs"
+    for k in ex.BUDGET[PROFILE]["longer"]
+}
+
+
+def gained(first: str, second: str) -> str:
+    """First arm minus second, paired by seed, in points."""
+    if not (lab.records(first) and lab.records(second)):
+        return "not recorded"
+    d = lab.difference(first, second)
+    half = "" if d["ci95"] is None else f" ± {d['ci95']:.2f}"
+    return f"{d['difference']:+.2f}{half} (n = {d['n']})"
+
+
+table = {}
+for said, what in variants.items():
+    hard, taught = ex.HARD + what, ex.FROM_STRONG + what
+    cells = [lab.cell(name, "test_accuracy") for name in (hard, taught)]
+    table[said] = [*cells, gained(taught, hard)]
+pd.DataFrame.from_dict(table, orient="index", columns=["hard labels", "strong teacher", "gain"])
+
+# %% [markdown]
+# Read the last column from top to bottom. If the gain falls as the epochs grow, part of what the
+# teacher gave was speed. If it stays, the teacher gives something that more epochs do not.
+#
+# ## 5. The grid that the project proposed
+#
+# As its next step the project proposed a search: $T$ from 1 to 5, five weights $\alpha$, for its own
+# student and its own teacher. Here it is.
+
+# %%
+grid = lab.runs[lab.runs["table"] == "Temperature and alpha"].copy()
+grid["T"] = [record.recipe.temperature for record in grid["record"]]
+grid["α"] = [record.recipe.alpha for record in grid["record"]]
+cells = [name for name, arm in lab.arms.items() if arm.select]
+print(f"{grid['arm'].nunique()} of {len(cells)} settings are recorded, {len(grid)} runs in all.")
+
+# %% tags=["hide-input"]
+import seaborn
+
+complete = grid["arm"].nunique() == len(cells)
+if complete:
+    mean = grid.pivot_table("val_accuracy", "α", "T")
+    said = grid.pivot_table("arm", "α", "T", "first").map(lambda n: lab.interval(n, "val_accuracy").replace(" ± ", "\n± "))  # fmt: skip
+    fig, ax = plt.subplots(figsize=(7.5, 4.2))
+    seaborn.heatmap(mean, annot=said, fmt="", ax=ax, cbar_kws={"label": "validation accuracy (%)"})
+    ax.set(xlabel="temperature T", ylabel="weight α")
+    ax.invert_yaxis()
+    words = "; ".join(f"{n} {lab.mean(n, 'val_accuracy'):.1f}" for n in grid["arm"].unique())
+    lab.show(fig, "08_grid", f"Validation accuracy by T and α. {words}.", cells, bars=False)
+
+# %% [markdown]
+# Validation chooses the best cell. Then the question of [chapter 06](06_temperature.ipynb) comes first:
+# how far apart would the best and the worst cell look, if all were equally good?
+
+# %%
+wide = grid.pivot_table("test_accuracy", ["α", "T"], "seed").dropna(axis=1)
+if complete and min(wide.shape) > 1:
+    noise = wide.sub(wide.mean(axis=1), axis=0)
+    noise -= noise.mean()  # a seed's luck is common to all cells
+    free = (wide.shape[0] - 1) * (wide.shape[1] - 1)
+    error = ((noise**2).to_numpy().sum() / free / wide.shape[1]) ** 0.5
+    limit = stats.studentized_range.ppf(0.95, len(wide), free) * error
+    print(f"Chosen on validation: {lab.best('T and alpha').name}.")
+    print(f"Best minus worst, test: {np.ptp(wide.mean(axis=1)):.2f} points; equal settings stay")
+    print(f"below {limit:.2f} in 95 of 100 searches (Tukey; {wide.shape[1]} seeds).")
+else:
+    print("The grid is not complete at two seeds: nothing is chosen from it here.")
+
+# %% [markdown]
+# ## 6. What does an answer cost?
+#
+# Parameters and multiplications can be counted. **Latency**, the time from an image to its answer, has
+# to be measured, and the same code takes a different time on every call. Four rules make a timing worth
+# reporting:
+#
+# 1. *Warm up.* The first calls allocate memory and choose kernels. They are not timed.
+# 2. *Take turns.* A machine that slows down half-way must not hit one network alone. So time A, B, C,
+#    A, B, C, …
+# 3. *Report the median and a high percentile.* A mean is pulled by the few calls during which the
+#    machine did something else. The 95th percentile says how bad the slow calls are.
+# 4. *Time the same thing twice.* Two names for one network, an **A/A control**, show what the timing
+#    cannot resolve.
+#
+# **Your turn.** Write the loop.
+
+# %% tags=["your-turn"]
+import time
+
+
+def latencies(calls: dict, warm_up: int, rounds: int, clock=time.perf_counter) -> pd.DataFrame:
+    """Milliseconds of each call, a row a round. calls: by name, functions without arguments."""
+    taken = {name: [] for name in calls}
+    # your turn: warm_up calls of each that are not timed; then rounds in which all take turns
+    for call in calls.values():
+        for _ in range(warm_up):
+            call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = clock()
+            call()
+            taken[name].append(1000 * (clock() - start))
+    # end
+    return pd.DataFrame(taken)
+
+
+# %% tags=["check", "nbval-check-output"]
+now, order, first = [0.0], [], {"a", "b"}  # a clock that only the calls move
+
+
+def call(name: str, seconds: float) -> None:
+    order.append(name)
+    now[0] += 9 if name in first else seconds  # the first call is slow
+    first.discard(name)
+
+
+two = {"a": lambda: call("a", 0.002), "b": lambda: call("b", 0.005)}
+found = latencies(two, 1, 3, clock=lambda: now[0])
+assert order[-6:] == list("ababab"), "the calls should take turns"
+assert np.allclose(found["a"], 2) and np.allclose(found["b"], 5), "the slow first call is not timed"
+print("Three rounds of two calls:", found.round(1).to_dict("list"))
+
+# %% [markdown]
+# Now the real ones: the teacher, the student, the *same* student once more, and students of other
+# widths. One image at a time on one thread is close to the case of a phone, batches of 128 on all threads
+# to that of a server.
+
+# %%
+import copy
+
+student = nets["seed003-student"]
+timed = nets | {"the same student again": copy.deepcopy(student)}
+for width in ex.BUDGET[PROFILE]["widths"]:
+    timed[f"width {width}"] = models.build(f"seed003-plain-w{width}").eval()
+
+
+def measure(batch: int, threads: int, rounds: int) -> pd.DataFrame:
+    """Latency of all networks for a batch, on so many threads; [rounds, networks], ms."""
+    x, before = torch.randn(batch, 3, 32, 32), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            calls = {name: (lambda net=net: net(x)) for name, net in timed.items()}
+            return latencies(calls, warm_up=3, rounds=rounds)
+    finally:
+        torch.set_num_threads(before)
+
+
+cores = torch.get_num_threads()
+cases = {"1 image, 1 thread": (1, 1, 60), "1 image, all threads": (1, cores, 60),
+         "128 images, 1 thread": (128, 1, 12), "128 images, all threads": (128, cores, 12)}  # fmt: skip
+times = {case: measure(*how) for case, how in cases.items()}
+print(f"Milliseconds: median (95th percentile); all threads: {cores}.")
+said = lambda x: f"{x.median():.2f} ({x.quantile(0.95):.2f})"  # noqa: E731
+pd.DataFrame({case: found.agg(said) for case, found in times.items()})
+
+# %%
+mib = lambda net: sum(v.numel() * v.element_size() for v in net.state_dict().values()) / 2**20  # noqa: E731
+cost = pd.DataFrame({
+    "parameters": {name: models.count_parameters(net) for name, net in timed.items()},
+    "million MACs": {name: count_macs(net) / 1e6 for name, net in timed.items()},
+    "MiB": {name: mib(net) for name, net in timed.items()},
+    "ms, 1 image": times["1 image, 1 thread"].median(),
+})  # fmt: skip
+cost.loc["teacher over student"] = cost.loc["seed003-teacher"] / cost.loc["seed003-student"]
+ratio, pair_of_one = cost.loc["teacher over student"], ["seed003-student", "the same student again"]
+aa = {case: found[pair_of_one].median() for case, found in times.items()}
+aa = {case: f"{abs(x.iloc[1] / x.iloc[0] - 1):.1%}" for case, x in aa.items()}
+print("A/A, the same network under two names:", "; ".join(f"{k}: {x}" for k, x in aa.items()))
+cost.map(lambda x: f"{x:,.0f}" if x > 1000 else f"{x:.3g}")
+
+# %% [markdown]
+# A difference that is smaller than its A/A value is not a difference. The project's 7 % between two
+# identical students was such a value, unrecognised.
+#
+# The last row answers the fourth prediction. Its ratios are far apart, and each is the right one for somebody:
+# the file for a download, the arithmetic for a battery, the latency for whoever waits. (The published
+# sizes in "MB" are MiB, $2^{20}$ bytes: 427 kB of weights are .41 MiB.) These timings are of this machine,
+# today, in float32; another one will show others. [Chapter 90](90_four_architectures.ipynb) has more
+# on why multiplications are not seconds.
+#
+# ## 7. Which students are worth having?
+#
+# A network is **dominated** if another one is at least as accurate and at most as expensive, and better
+# in one of the two. What is left when the dominated ones are gone is the *Pareto front*. No score is
+# needed, and no weight between accuracy and cost.
+#
+# **Your turn.** Which points are on the front?
+
+
+# %% tags=["your-turn"]
+def front(cost, accuracy) -> np.ndarray:
+    """True where no other point is at least as good in both, and better in one: bool [N]."""
+    cost, accuracy = np.asarray(cost), np.asarray(accuracy)
+    # your turn: compare every point (rows) with every other (columns)
+    as_good = (cost[None] <= cost[:, None]) & (accuracy[None] >= accuracy[:, None])
+    better = (cost[None] < cost[:, None]) | (accuracy[None] > accuracy[:, None])
+    return ~(as_good & better).any(axis=1)
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+assert front([1, 2, 3], [70, 60, 80]).tolist() == [True, False, True], (
+    "the second costs more for less"
+)
+assert front([1, 1], [70, 70]).tolist() == [True, True], "equal points do not dominate each other"
+some = dice.integers(0, 6, (2, 40))
+for k, on in enumerate(front(*some)):
+    beaten = [
+        (c <= some[0][k]) and (a >= some[1][k]) and (c, a) != tuple(some[:, k]) for c, a in some.T
+    ]
+    assert on != any(beaten)
+print("front holds: by hand, and point by point over forty points.")
+
+# %%
+rows = []
+for width in ex.BUDGET[PROFILE]["widths"]:
+    for learns in (ex.HARD, ex.FROM_STRONG):
+        for accuracy in lab.values(ex.width_name(learns, width), "test_accuracy"):
+            rows.append((width, learns, accuracy, *cost.loc[f"width {width}"]))
+pareto = pd.DataFrame(rows, columns=["width", "learns", "accuracy", *cost.columns])
+means = pareto.groupby(["width", "learns"], sort=False).mean()
+table = means[["accuracy", "parameters", "million MACs", "MiB"]].copy()
+for column in ("parameters", "million MACs", "ms, 1 image"):
+    table[f"front: {column}"] = front(means[column], means["accuracy"])
+table["n"] = pareto.groupby(["width", "learns"]).size()
+table.round(2)
+
+# %% tags=["hide-input"]
+if len(means) > 2:
+    fig, axes = plt.subplots(2, 2, figsize=(9, 6.4), sharey=True)
+    for ax, kind in zip(axes.flat, ["parameters", "million MACs", "MiB", "ms, 1 image"], strict=True):  # fmt: skip
+        for style, (learns, part) in enumerate(pareto.groupby("learns", sort=False)):
+            for x, found in (at := part.groupby(kind)["accuracy"].apply(list)).items():
+                figures.dot(ax, x, np.mean(found), style, yerr=metrics.shown_ci(found)[1])
+            ax.plot(at.index, at.map(np.mean), color=figures.COLORS[style], ls=figures.DASHES[style], marker="", label=learns)  # fmt: skip
+        ax.set(xscale="log", xlabel=kind)
+    fig.supylabel("test accuracy (%)"), axes[0, 0].legend(loc="lower right")
+    words = "; ".join(f"width {w}, {n}: {x:.2f}" for (w, n), x in means["accuracy"].items())
+    lab.show(fig, "08_pareto", f"Accuracy against four costs. {words}.", lab.of("Width"))
+
+# %% [markdown]
+# A teacher moves a student *up*: same network, same cost. More width moves it *up and right*. To compare
+# the two, draw a horizontal line from a distilled student to the curve of the hard labels, and read how
+# much larger a network has to be to reach it without a teacher.
+#
+# ## 8. What we saw
+#
+# Your predictions, one by one.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+Markdown(f"""
+1. Distilled minus hard labels, by the project's recipe, in points: {gained(ex.FROM_WEAK, ex.HARD)}. Published: −1.84, one run each.
+2. Two runs of one student differ by {2**0.5 * sigma:.2f} points, typically. A gap of 1.84 or more between equally good methods has a probability of {chance:.1%}.
+3. In points, for the distilled student: a strong teacher instead of its own, with dropout {gained(ex.FROM_STRONG, ex.FROM_WEAK)}; no dropout instead of dropout, with its own teacher {gained(plain[ex.FROM_WEAK], ex.FROM_WEAK)}.
+4. {ratio["parameters"]:.0f} times the parameters, {ratio["million MACs"]:.1f} times the multiplications, {ratio["ms, 1 image"]:.1f} times the latency for one image, on this machine.
+5. {aa["1 image, 1 thread"]} for one image, {aa["128 images, 1 thread"]} for 128, on one thread, in this run.
+
+Without dropout, what a strong teacher adds: {gained(plain[ex.FROM_STRONG], plain[ex.HARD])} points. The student then has {lab.cell(plain[ex.FROM_STRONG], "test_accuracy")} % of the test images right; the published ones had 72.70 and 70.86.
+""")
+
+# %% [markdown]
+# How to read these answers, whatever the numbers are:
+#
+# - **Ask first whether there is anything to explain.** If answer 2 calls a gap of 1.84 common, the
+#   published difference needs no explanation. If it calls it rare, our protocol may still differ from
+#   the project's in what matters.
+# - **An explanation is tested by changing what it names.** "The student is too small" is tested by wider
+#   students, "the temperature is wrong" by a grid, "the teacher is weak" by a better teacher. Sections 4,
+#   5 and 7 do one each.
+# - **A cure for overfitting can be a handicap.** Whether a network needs dropout shows on validation
+#   images, in an afternoon.
+# - **One number for efficiency hides the choice.** Parameters, multiplications and latency rank networks
+#   differently. Say which of them your user pays for.
+#
+# ## 9. Where it can mislead
+#
+# - **One teacher each.** All students of a column learn from one run of one teacher. No interval speaks
+#   of other teachers.
+# - **Our student sees stored views.** The distilled ones see eight stored views in turn, the hard-label
+#   ones a new view in every epoch. With fifteen epochs each stored view comes up about twice.
+# - **Two factors at once.** FastNet is not only more accurate than the project's teacher. It has another
+#   architecture, other views in training, and a mean over mirror images in its answers.
+# - **The swing is measured on validation images.** 5,000 of them scatter by about half a point by
+#   themselves; this is the same for all epochs of a run, so it hardly enters the steps.
+# - **Widths share one schedule.** A wide network may want other settings than a narrow one.
+# - **Latency is of PyTorch, eager, float32.** A runtime made for inference gives other numbers and
+#   perhaps another order.
+# - **Many questions, one set of runs.** About one interval in twenty would exclude zero by chance.
+#
+# ## Exercises
+#
+# Solutions: [solutions/08_small_students.py](solutions/08_small_students.py).
+#
+# 1. *(5 minutes, easy)* The project says "97.7 % smaller" and "43.7 times fewer parameters". Compute both
+#    from the parameters. Then compute the share of the teacher's *accuracy* that its student keeps, and
+#    explain why 10 % would be a fairer zero. *Check:* from 83.13 and 70.86 the plain share is 85.2 %.
+#    [Solution](solutions/08_small_students.py#exercise-1).
+# 2. *(10 minutes, medium)* How many seeds would the project have needed to find a true loss of 1.84
+#    points with probability .8, at the sigma of section 3? *Check:* for sigma = 1 point it is 6 an arm.
+#    [Solution](solutions/08_small_students.py#exercise-2).
+# 3. *(15 minutes, medium)* Turn rule 2 of section 6 off: time all calls of A, then all calls of B, while
+#    the machine slows down by 1 % a call. What does an A/A control show, with turns and without? *Check:*
+#    with a simulated clock, turns keep it below 2 %.
+#    [Solution](solutions/08_small_students.py#exercise-3).
+# 4. *(20 minutes, hard)* The parameters of a student grow with the square of its width. From the hard
+#    labels of section 7, estimate by interpolation how many parameters a student *without* a teacher
+#    needs to be as accurate as the distilled one of width 16. *Check:* for made-up accuracies that rise by
+#    2 points for each doubling of the parameters, a gain of 2 points is worth a factor of 2.
+#    [Solution](solutions/08_small_students.py#exercise-4).
+#
+# ## Summary
+#
+# - Two single runs differ by $\sqrt 2\,\sigma$. Know $\sigma$ before you explain a difference.
+# - Change one thing at a time: the teacher, the dropout, the schedule, the width.
+# - Warm up, take turns, report median and 95th percentile, and time one thing twice.
+# - Compare networks by a front, not by a quotient.
+#
+# ## Sources
+#
+# - The project with the published table:
+#   [ajitashwath/model-distillation](https://github.com/ajitashwath/model-distillation).
+# - G. Hinton, O. Vinyals, J. Dean (2015), *Distilling the knowledge in a neural network*,
+#   [arXiv:1503.02531](https://arxiv.org/abs/1503.02531).
+# - N. Srivastava et al. (2014), *Dropout: a simple way to prevent neural networks from overfitting*,
+#   [JMLR 15](https://jmlr.org/papers/v15/srivastava14a.html).
+# - J. W. Tukey (1949), *Comparing individual means in the analysis of variance*, Biometrics 5, 99–114.
