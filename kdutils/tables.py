@@ -38,7 +38,7 @@ class Arm:
     shown, each with its published value or None. source: where those are published. select: arms
     with the same `select` differ in a `setting`, which validation chooses; `published_if_selected`
     stands beside the chosen one. once: a run that others build on and that is too dear for every
-    seed, such as a teacher. keep_logits: its logits are committed with its record.
+    seed, such as a teacher. keep_logits, keep_weights: these are committed with its record.
     """
 
     table: str
@@ -50,6 +50,7 @@ class Arm:
     setting: str = ""
     published_if_selected: float | None = None
     keep_logits: bool = False
+    keep_weights: bool = False
     once: bool = False
 
     def recipes(self, seeds: Iterable[int]) -> list[Recipe]:

@@ -32,17 +32,20 @@ def test_a_record_comes_back_as_it_was_put(store, record):
     assert store.get(replace(record.recipe, seed=1)) is None
 
 
-def test_publishing_copies_records_but_no_weights(store, record):
+def test_publishing_copies_records_and_no_weights_unless_asked(store, record):
     store.put(record, {"test": torch.eye(3)}, {"w": torch.ones(2)})
     written = publish_records(
-        [record.recipe, replace(record.recipe, seed=1)], store, keep_logits=True
+        [record.recipe, replace(record.recipe, seed=1)], store, keep={"logits"}
     )
     assert sorted(path.suffixes[-1] for path in written) == [".json", ".safetensors"]
     elsewhere = Store(store.local / "new", store.published)
     assert elsewhere.get(record.recipe) == record
     assert elsewhere.weights(record.recipe) is None
     assert torch.equal(elsewhere.logits(record.recipe)["test"], torch.eye(3))
-    assert publish_records([record.recipe], store, keep_logits=True) == []  # all of it is there
+    assert publish_records([record.recipe], store, keep={"logits"}) == []  # all of it is there
+    assert len(publish_records([record.recipe], store, keep={"logits", "weights"})) == 2
+    assert torch.equal(elsewhere.weights(record.recipe)["w"], torch.ones(2))
+    assert torch.equal(elsewhere.logits(record.recipe)["test"], torch.eye(3))
 
 
 def without_checksums(store, record):
@@ -59,7 +62,7 @@ def test_an_old_record_without_checksums_is_read_and_gets_them_when_published(st
     without_checksums(store, record)
     assert store.get(record.recipe) == record
     assert torch.equal(store.weights(record.recipe)["w"], torch.ones(2))
-    json_file, logits = sorted(publish_records([record.recipe], store, keep_logits=True))
+    json_file, logits = sorted(publish_records([record.recipe], store, keep={"logits"}))
     assert list(json.loads(json_file.read_text())["files"]) == ["logits"]
     logits.write_bytes(logits.read_bytes()[:-1] + b"x")
     with pytest.raises(Damaged, match=logits.name):
@@ -70,9 +73,9 @@ def test_logits_join_a_committed_record_only_where_they_are_its_own(store, recor
     store.put(record, {"test": torch.eye(3)})
     publish_records([record.recipe], store)
     store.put(replace(record, seconds=9.0), {"test": torch.zeros(3, 3)})  # another run of it
-    assert publish_records([record.recipe], store, keep_logits=True) == []
+    assert publish_records([record.recipe], store, keep={"logits"}) == []
     store.put(record, {"test": torch.eye(3)})
-    assert len(publish_records([record.recipe], store, keep_logits=True)) == 2
+    assert len(publish_records([record.recipe], store, keep={"logits"})) == 2
     assert read(store.published / f"{record.id}.json") == record
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,30 +81,36 @@ def publish(number: str | None, profile: str) -> list[str]:
     for chapter in [number] if number else experiments.chapters():
         for arm in experiments.arms(chapter, profile):
             recipes = arm.recipes(experiments.get_profile(profile).seeds)
-            written += publish_records(recipes, store, arm.keep_logits)
+            kept = {"logits": arm.keep_logits, "weights": arm.keep_weights}
+            written += publish_records(recipes, store, {k for k, keep in kept.items() if keep})
             written += publish_knowledge(arm.recipe, store)
     where = f"{store.published} and {store.published_knowledge}"
     return [*(path.name for path in written), f"{len(written)} files are new in {where}."]
 
 
 def publish_records(
-    recipes: Iterable[Recipe], store: Store, keep_logits: bool = False
+    recipes: Iterable[Recipe], store: Store, keep: Collection[str] = ()
 ) -> list[Path]:
     """Copy these recipes' records, once checked, to the committed layer: the files written.
 
-    A record that is committed already is replaced only by itself, with logits that it lacked.
+    keep: of "logits" and "weights", what goes with them. A record that is committed already is
+    replaced only by itself, with files that it lacked.
     """
     local, committed = (Store(folder, folder) for folder in (store.local, store.published))
     written = []
     for recipe in dict.fromkeys(recipes):
         if (record := local.get(recipe)) is None:
             continue
-        logits = local.logits(recipe) if keep_logits else None
-        there, lacked = committed.get(recipe), logits and not committed.logits(recipe)
-        if there is None or (lacked and there == record):
-            committed.put(record, logits)
-            names = [f"{recipe.id}.json", f"{recipe.id}.logits.safetensors"]
-            written += [store.published / name for name in (names if logits else names[:1])]
+        there, files, new = committed.get(recipe), {}, []
+        for kind in ("logits", "weights"):
+            files[kind] = getattr(committed, kind)(recipe)
+            if kind in keep and not files[kind] and (found := getattr(local, kind)(recipe)):
+                files[kind] = found
+                new.append(kind)
+        if there is None or (new and there == record):
+            committed.put(record, **files)
+            written.append(store.published / f"{recipe.id}.json")
+            written += [store.published / f"{recipe.id}.{kind}.safetensors" for kind in new]
     return written
 
 

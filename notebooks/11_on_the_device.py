@@ -1,0 +1,500 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 · Does the student survive the trip to a phone?
+#
+# A student is trained small so that it can leave. On a phone or a camera there is no Python and no
+# PyTorch, and often no room for 32-bit numbers. So the network is exported to a file, its numbers are
+# rounded to 8 bits, and a small runtime executes it. Each of these steps can change its answers. Does
+# anything of what the teacher gave survive them?
+#
+# This chapter takes the small student of [chapter 08](08_small_students.ipynb) all the way. It checks
+# every step by numbers, and it ends with a file that classifies your own pictures without PyTorch.
+#
+# **You will be able to**
+#
+# - fold a batch norm into the convolution before it;
+# - write 8-bit rounding by hand, and say how large its error can be;
+# - export a network, and prove that the file computes the same;
+# - measure what 8 bits cost in accuracy, over seeds, and what they save.
+#
+# You need [chapter 08](08_small_students.ipynb) (the student, and how to time it).
+#
+# *Time:* about a minute on `smoke` and on `laptop`, which uses trained networks of this repository; the
+# second cell says how long they trained.
+
+# %% tags=["parameters"]
+PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs
+SEEDS = None  # None: the profile's own. Or a list, such as [0, 1, 2]
+TRAIN = False  # True: train what the store lacks. Smoke runs always do
+
+# %%
+from kdutils.experiments import Lab
+
+lab = Lab("11", PROFILE, SEEDS, TRAIN)
+lab
+
+# %% [markdown]
+# ## Predict first
+#
+# Write down five guesses. They are answered by number in section 7.
+#
+# 1. The exported file and PyTorch compute the same logits, up to rounding. How large is the largest
+#    difference, over all test images?
+# 2. All weights and activations are rounded to 8 bits. How many of 10,000 test images change their
+#    answer? How many points of accuracy are lost?
+# 3. Eight bits are a quarter of 32. How many times smaller is the file?
+# 4. How many times faster is the 8-bit student, one image at a time?
+# 5. The distilled student in 8 bits: what share of its teacher's accuracy does it keep, and what share
+#    of the teacher's file and time does it take?
+#
+# ## 1. Batch norm disappears
+#
+# After training, a batch norm is a fixed scale and shift for each channel. The convolution before it is
+# linear, so the two can become one:
+#
+# $$ \gamma\,\frac{(w * x + b) - \mu}{\sqrt{v + \epsilon}} + \beta
+#    = \underbrace{\frac{\gamma\, w}{\sqrt{v + \epsilon}}}_{w'} * x
+#    + \underbrace{\frac{\gamma\,(b - \mu)}{\sqrt{v + \epsilon}} + \beta}_{b'} , $$
+#
+# with the channel's mean $\mu$ and variance $v$ over the training images. An exporter does this for you.
+#
+# **Your turn.** Fold a batch norm into its convolution.
+
+# %% tags=["your-turn"]
+import torch
+from torch import nn
+
+
+def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """One convolution that does what both do in evaluation mode."""
+    folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)  # fmt: skip
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()  # [channels]
+    # your turn: folded.weight.data [out, in, k, k] and folded.bias.data [out]
+    folded.weight.data = conv.weight.data * scale.data[:, None, None, None]
+    folded.bias.data = (conv.bias.data - norm.running_mean) * scale.data + norm.bias.data
+    # end
+    return folded
+
+
+# %% tags=["check", "nbval-check-output"]
+dice = torch.Generator().manual_seed(0)
+conv, norm = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8).eval()
+for values in (norm.weight.data, norm.bias.data, norm.running_mean):
+    values.copy_(torch.randn(8, generator=dice))
+norm.running_var.uniform_(0.5, 2.0, generator=dice)
+x = torch.randn(4, 3, 10, 10, generator=dice)
+assert torch.allclose(fold(conv, norm)(x), norm(conv(x)), atol=1e-5), "the sum over a patch differs"
+assert not torch.allclose(fold(conv, norm)(x), norm.train()(conv(x)), atol=0.1)  # batch statistics
+print("fold holds in evaluation mode, and only there.")
+
+# %% [markdown]
+# The second assertion is a warning. In training mode a batch norm uses the statistics of the batch, so
+# the folded network computes something else. Forgetting `net.eval()` before an export is a classic
+# mistake, and it raises no error.
+#
+# ## 2. Export, and prove it
+#
+# The file should take what a camera gives: pixels from 0 to 255. So the normalisation becomes part of the
+# network, and nobody can forget it or get it wrong. We export to ONNX, an open format for networks. We
+# run the file with `onnxruntime` and compare all logits with PyTorch's.
+
+# %%
+import numpy as np
+import pandas as pd
+from experiments import device
+
+from kdutils import data
+from kdutils.runs import trained
+from kdutils.training import predict
+
+ex, budget = lab.experiments, lab.experiments.BUDGET[PROFILE]
+dataset = lab.dataset("cifar10")
+test = dataset.test.take(slice(budget["test"]))  # images uint8 [N, 3, 32, 32]
+folder = data.ROOT / "build" / "device" / PROFILE
+
+files, nets, apart = {}, {}, {}
+for arm in (ex.HARD, ex.DISTILLED):
+    for record in lab.records(arm):
+        if lab.store.weights(record.recipe) is None:
+            continue  # its record is here, its network is not
+        net = nets[arm, record.recipe.seed] = trained(record.recipe, lab.store).cpu()
+        path = device.export(net, dataset, folder / f"{arm}, seed {record.recipe.seed}.onnx")
+        files[arm, record.recipe.seed] = path
+        in_torch = predict(net, test.images[:1000], dataset)  # [1000, 10]
+        apart[path.name] = (device.predict(path, test.images[:1000]) - in_torch).abs().max().item()
+if not files:
+    raise LookupError(
+        f"No trained network is stored at the seeds {lab.seeds}. TRAIN = True trains."
+    )
+assert max(apart.values()) < 1e-4
+print(
+    f"{len(files)} networks exported. Largest difference of any logit: {max(apart.values()):.1e}."
+)
+print(f"The logits themselves reach {in_torch.abs().max():.0f}.")
+
+# %% [markdown]
+# Two programs that add the same numbers in another order differ in the last digits. That is what you
+# see. If the largest difference were a hundred times as large, something would be wrong, even if the
+# accuracy looked right.
+#
+# ## 3. Eight bits by hand
+#
+# Choose a range $[a, b]$ that contains zero and cut it into 255 steps of size $s = (b - a) / 255$. A
+# number becomes the count of its step, an integer from 0 to 255:
+#
+# $$ q = \mathrm{clip}\!\left(\mathrm{round}\!\left(\tfrac{x}{s}\right) + z,\ 0,\ 255\right),
+#    \qquad z = \mathrm{round}\!\left(-\tfrac{a}{s}\right),
+#    \qquad \hat x = s\,(q - z) . $$
+#
+# The integer $z$ stands for zero. Zero must be exact, because padding, and everything that a ReLU cuts
+# off, is zero. Inside the range the error is at most half a step. Outside, it grows with the distance.
+#
+# **Your turn.** Write both directions.
+
+
+# %% tags=["your-turn"]
+def to_int8(x: torch.Tensor, low: float, high: float) -> tuple[torch.Tensor, float, int]:
+    """x in 255 steps from low to high: q, uint8; the step s; the integer z of zero."""
+    # your turn: s, z and q as above
+    step = (high - low) / 255
+    zero = round(-low / step)
+    return ((x / step).round() + zero).clamp(0, 255).to(torch.uint8), step, zero
+    # end
+
+
+def from_int8(q: torch.Tensor, step: float, zero: int) -> torch.Tensor:
+    """The float numbers that q stands for."""
+    # your turn: mind that uint8 cannot go below zero
+    return step * (q.int() - zero).float()
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+x = torch.randn(1000, generator=dice)
+q, step, zero = to_int8(x, -2.0, 3.0)
+assert q.dtype == torch.uint8 and from_int8(to_int8(torch.zeros(1), -2.0, 3.0)[0], step, zero) == 0
+by_torch = torch.fake_quantize_per_tensor_affine(x, step, zero, 0, 255)
+assert torch.allclose(from_int8(q, step, zero), by_torch, atol=1e-6), "torch rounds otherwise"
+inside = (x > -2.0) & (x < 3.0)
+assert (from_int8(q, step, zero) - x)[inside].abs().max() <= step / 2 + 1e-6
+print(f"A step is {step:.4f}; the largest error inside the range is at most half of it.")
+
+# %% [markdown]
+# The gain is not only the size. A product of two rounded numbers is a product of integers,
+# $s_x s_w (q_x - z_x)(q_w - z_w)$. So a whole convolution can add up integers and scale once, at the end.
+# Small chips do this fast, and with little energy.
+
+# %%
+a, w = (
+    torch.rand(1, 64, generator=dice),
+    torch.randn(64, 10, generator=dice),
+)  # activations, weights
+(qa, sa, za), (qw, sw, zw) = to_int8(a, 0.0, 1.0), to_int8(w, float(w.min()), float(w.max()))
+integers = (qa.int() - za) @ (qw.int() - zw)  # int32 [1, 10]: no rounding happens here
+in_float = from_int8(qa, sa, za).double() @ from_int8(qw, sw, zw).double()
+assert torch.allclose(sa * sw * integers.double(), in_float, atol=1e-6)
+print("error of the product:", f"{(in_float - (a @ w).double()).abs().max():.3f}")
+
+# %% [markdown]
+# ### One step for all filters, or one for each?
+#
+# A layer's filters differ in size. With one step for all of them, the largest filter sets the step, and a
+# small filter has only a few levels left. A step for each filter (*per channel*) costs one number a filter.
+# Here are the folded filters of a trained student.
+
+# %%
+first = next(net for (arm, _), net in nets.items() if arm == ex.DISTILLED)
+layers = [m for m in first.features if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+rows = []
+for k, (conv, norm) in enumerate(zip(layers[::2], layers[1::2], strict=True), 1):
+    w = fold(conv, norm).weight.detach().flatten(1)  # [filters, weights of each]
+    size = w.abs().amax(dim=1)  # [filters]
+    for what, step in (
+        ("one step", 2 * size.max() / 255),
+        ("per channel", 2 * size[:, None] / 255),
+    ):
+        error = ((w / step).round() * step - w).norm(dim=1) / w.norm(dim=1)
+        rows.append((f"convolution {k}", what, float(error.median()), float(error.max())))
+columns = ["layer", "steps", "median filter", "worst filter"]
+errors = pd.DataFrame(rows, columns=columns).pivot(index="layer", columns="steps")
+errors.map("{:.2%}".format)
+
+# %% [markdown]
+# The error of a filter is relative to its own length. Look at the worst filter.
+#
+# ## 4. Eight bits for the whole network
+#
+# The ranges of the weights are known. The ranges of the *activations* depend on the image, so they are
+# measured: a few hundred training images go through the network, and the smallest and largest values of
+# each layer are kept. This is **post-training quantisation**. It needs no labels and no training.
+# (`onnxruntime` does it; our `device.quantise` is a few lines around it.)
+
+# %%
+calibration = dataset.train.images[: budget["calibration"]]
+rows = []
+for (arm, seed), path in files.items():
+    small = device.quantise(path, calibration, path.with_suffix(".int8.onnx"))
+    coarse = device.quantise(path, calibration, path.with_suffix(".one.onnx"), per_channel=False)
+    answers = [device.predict(p, test.images).argmax(dim=1) for p in (path, small, coarse)]
+    right = [100 * float((answer == test.labels).double().mean()) for answer in answers]
+    changed = int((answers[0] != answers[1]).sum())
+    rows.append((arm, seed, *right, changed, path.stat().st_size, small.stat().st_size))
+columns = ["arm", "seed", "float32", "int8", "int8, one step a layer", "answers changed", "bytes", "bytes int8"]  # fmt: skip
+by_run = pd.DataFrame(rows, columns=columns)
+by_run.drop(columns=["bytes", "bytes int8"]).set_index(["arm", "seed"]).round(2)
+
+# %% [markdown]
+# Accuracies in percent, on the test images. Compare *answers changed* with the loss: some images change
+# from right to wrong, others from wrong to right, and most of them cancel. Is a loss left?
+
+# %%
+from kdutils import metrics, tables
+
+
+def points(first, second) -> str:
+    """First minus second, paired by run, in points of accuracy."""
+    return tables.difference_in_words(
+        metrics.paired_test(list(first), list(second)), "test_accuracy"
+    )
+
+
+from IPython.display import Markdown
+
+distilled, hard = (
+    by_run[by_run["arm"] == arm].set_index("seed") for arm in (ex.DISTILLED, ex.HARD)
+)
+both = distilled.index.intersection(hard.index)
+lost = points(by_run["int8"], by_run["float32"])
+kept = points(distilled["int8"][both], hard["int8"][both]) if len(both) else "not recorded."
+before = points(distilled["float32"][both], hard["float32"][both]) if len(both) else "not recorded."
+Markdown(f"""
+- int8 minus float32, all networks: {lost}
+- One step a layer minus float32: {points(by_run["int8, one step a layer"], by_run["float32"])}
+- What the teacher gave, in float32: {before}
+- What is left of it in int8: {kept}
+""")
+
+# %% [markdown]
+# ## 5. What does it cost?
+#
+# All networks now run under the same runtime, on one thread, one image at a time and in turns
+# ([chapter 08](08_small_students.ipynb) says why). The teacher's cost does not depend on its weights. Where
+# its trained weights are not at hand, we export the same architecture untrained, for its cost alone; its
+# accuracy comes from its record.
+
+# %%
+import time
+
+from kdutils import models
+
+recipe = lab.arms[ex.TEACHER].recipe
+big = device.export(models.build(recipe.model).eval(), dataset, folder / "teacher.onnx")
+one = files[next(key for key in files if key[0] == ex.DISTILLED)]
+paths = {"teacher, float32": big, "student, float32": one,
+         "student, int8": one.with_suffix(".int8.onnx"), "student, int8, again": one.with_suffix(".int8.onnx")}  # fmt: skip
+runs = {name: device.session(path) for name, path in paths.items()}
+
+
+def measure(pixels: np.ndarray, rounds: int) -> pd.DataFrame:
+    """Milliseconds of a call of each network, a row a round; all take turns."""
+    taken = {name: [] for name in runs}
+    for k in range(rounds + 5):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run(pixels)
+            if k >= 5:  # the first rounds warm up
+                taken[name].append(1000 * (time.perf_counter() - start))
+    return pd.DataFrame(taken)
+
+
+single = measure(test.images[:1].numpy(), budget["rounds"])
+batch = measure(test.images[:128].numpy(), budget["rounds"] // 10)
+cost = pd.DataFrame({
+    "KiB": {name: path.stat().st_size / 1024 for name, path in paths.items()},
+    "ms, median": single.median(),
+    "ms, 95th percentile": single.quantile(0.95),
+    "images a second, 128 at once": 128_000 / batch.median(),
+    "peak memory (MiB)": {name: device.peak_memory(path) for name, path in paths.items()},
+})  # fmt: skip
+took = cost["ms, median"]
+cost.map("{:,.3g}".format)
+
+# %% [markdown]
+# The last two rows are one file under two names: an A/A control, which shows what this timing cannot
+# resolve. Memory is the peak of a process that holds nothing but the runtime and this network, less what
+# it held before; some ten MiB of it belong to the runtime, whatever the network is.
+#
+# The file is less than four times smaller. Besides the weights it holds the graph, the names of the
+# layers and the steps, and biases stay in 32 bits. And 8 bits are faster only where the processor
+# multiplies 8-bit integers quickly and the network is large enough to be held up by multiplying.
+#
+# ## 6. What is kept, and for how much?
+
+# %%
+import matplotlib.pyplot as plt
+
+from kdutils import figures
+
+top = lab.mean(ex.TEACHER, "test_accuracy")
+kinds = {
+    "teacher, float32": ("teacher, float32", [top]),
+    "hard labels, float32": ("student, float32", list(hard["float32"])),
+    "hard labels, int8": ("student, int8", list(hard["int8"])),
+    "distilled, float32": ("student, float32", list(distilled["float32"])),
+    "distilled, int8": ("student, int8", list(distilled["int8"])),
+}
+kinds = {name: row for name, row in kinds.items() if row[1]}
+rows, whole = {}, cost.loc["teacher, float32"]
+for name, (which, found) in kinds.items():
+    share = cost.loc[which] / whole
+    rows[name] = {
+        "accuracy (%)": f"{tables.interval(found, 'test_accuracy')} (n = {len(found)})",
+        "of the teacher's": f"{np.mean(found) / top:.1%}",
+        "of its file": f"{share['KiB']:.1%}",
+        "of its time": f"{share['ms, median']:.1%}",
+    }
+pd.DataFrame(rows).T
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+labels = {"KiB": "file (KiB)", "ms, median": "latency, one image, one thread (ms)"}
+for ax, kind in zip(axes, labels, strict=True):
+    for style, (name, (which, found)) in enumerate(kinds.items()):
+        figures.dot(ax, cost.loc[which, kind], np.mean(found), style, yerr=metrics.shown_ci(found)[1], label=name)  # fmt: skip
+    ax.set(xscale="log", xlabel=labels[kind])
+axes[0].set(ylabel="test accuracy (%)")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+words = "; ".join(f"{name} {np.mean(found):.2f}" for name, (_, found) in kinds.items())
+lab.show(fig, "11_cost", f"Accuracy against size and latency. {words}.", [ex.DISTILLED])
+
+# %% [markdown]
+# ### The file runs without PyTorch
+#
+# `examples/classify.py` needs numpy, Pillow and `onnxruntime`. We save a test image as a picture and hand
+# it to a fresh process. Try it with a photograph of your own.
+
+# %%
+import subprocess
+import sys
+
+from PIL import Image
+
+picture = folder / "picture.png"
+Image.fromarray(test.images[0].permute(1, 2, 0).numpy()).resize((128, 128)).save(picture)
+script = data.ROOT / "examples" / "classify.py"
+call = [sys.executable, str(script), str(paths["student, int8"]), str(picture)]
+done = subprocess.run(call, capture_output=True, text=True, check=True)
+print(f"The label is: {dataset.classes[test.labels[0]]}\n\n{done.stdout}")
+wrong = subprocess.run([*call[:-1], str(script)], capture_output=True, text=True)
+print(wrong.stderr.replace(str(script), "classify.py"))
+
+# %% [markdown]
+# The network's classes and the size of its images stand in the file, so the script needs no list of its
+# own. The second call got a file that is no picture, and says so.
+#
+# ### ExecuTorch
+#
+# PyTorch has a runtime of its own for phones, ExecuTorch, whose files end in `.pte`. It is an optional
+# package here: `pip install 'kdutils[executorch]'`.
+
+# %%
+from importlib.util import find_spec
+
+if find_spec("executorch"):
+    pte = device.export_executorch(first, dataset, folder / "student.pte")
+    here = device.predict_executorch(pte, test.images[:100])
+    there = device.predict(one, test.images[:100])
+    assert (here - there).abs().max() < 1e-4
+    print(
+        f"{pte.stat().st_size / 1024:.0f} KiB; logits as ONNX's, to {(here - there).abs().max():.0e}"
+    )
+else:
+    print("executorch is not installed here: no .pte file is written.")
+
+# %% [markdown]
+# ## 7. What we saw
+#
+# Your predictions, one by one.
+
+# %% tags=["hide-input"]
+smaller = by_run["bytes"].mean() / by_run["bytes int8"].mean()
+faster = took["student, float32"] / took["student, int8"]
+again = abs(took["student, int8, again"] / took["student, int8"] - 1)
+last = rows.get("distilled, int8", {})
+Markdown(f"""
+1. {max(apart.values()):.1e}, over {len(files)} networks and 1,000 images each.
+2. {by_run["answers changed"].mean():.0f} of {len(test):,} answers change, on average. int8 minus float32: {lost}
+3. {smaller:.2f} times smaller.
+4. {faster:.2f} times as fast, on this machine. The same file under two names: {again:.1%} apart.
+5. {last.get("of the teacher's", "–")} of the teacher's accuracy, for {last.get("of its file", "–")} of its file and {last.get("of its time", "–")} of its time.
+
+What the teacher gave, in int8: {kept}
+""")
+
+# %% [markdown]
+# How to read these answers, whatever the numbers are:
+#
+# - **Answer 1 is a test, not a result.** Run it after every export. A file that computes something else is
+#   more common than a file that fails.
+# - **Changed answers are not lost points.** Rounding moves images that were close to a boundary, in both
+#   directions. Only the difference of the accuracies, over several networks, is a loss.
+# - **A gain survives if the rounding hits both students alike.** Compare the last two lines of section 4.
+#   Their difference is what 8 bits did to the teacher's gift.
+# - **Shares have a denominator.** Answer 5 is relative to *this* teacher under *this* runtime. A teacher in
+#   8 bits would be cheaper, too.
+#
+# ## 8. Where it can mislead
+#
+# - **A laptop is no phone.** The timings are of this processor. A phone has other instructions, smaller
+#   caches and a heat limit. Measure on the device that you ship.
+# - **One network for the cost, several for the accuracy.** Cost does not depend on the weights. Accuracy
+#   does, so it has an interval.
+# - **The teacher is n = 1**, and all distilled students learned from it.
+# - **Calibration images are training images.** If the pictures of the device look different, their
+#   activations may leave the measured ranges, and are clipped.
+# - **Accuracy is not all.** Rounding can change how sure a network is. Measure its calibration, too
+#   ([chapter 07](07_confusion_matrices.ipynb)).
+# - **Peak memory counts the runtime.** For a network this small, most of it is not the network.
+#
+# ## Exercises
+#
+# Solutions: [solutions/11_on_the_device.py](solutions/11_on_the_device.py).
+#
+# 1. *(5 minutes, easy)* Compute the size that the weights alone should have in 8 bits, from the
+#    parameters, with 32-bit biases. What share of the file is something else? *Check:* for 1,000 weights
+#    and 10 biases it is 1,040 bytes.
+#    [Solution](solutions/11_on_the_device.py#exercise-1).
+# 2. *(10 minutes, medium)* Quantise `x` of section 3 with ranges from ±.5 to ±6. The mean squared error
+#    has a minimum: why? *Check:* for normal numbers the best range lies between ±3 and ±5.
+#    [Solution](solutions/11_on_the_device.py#exercise-2).
+# 3. *(15 minutes, medium)* Round the weights of a network to $b$ bits per channel in PyTorch (leave the
+#    activations alone), for $b$ from 8 to 2. From how many bits on does its accuracy fall by more than a
+#    point? *Check:* the error of the weights about doubles with each bit less.
+#    [Solution](solutions/11_on_the_device.py#exercise-3).
+# 4. *(20 minutes, hard)* A softmax of int8 logits: how far can rounding move a probability? Derive a
+#    bound from the step $s$ of the logits. *Check:* for every class,
+#    $e^{-s} \le \hat p / p \le e^{s}$ if each logit moves by at most $s / 2$.
+#    [Solution](solutions/11_on_the_device.py#exercise-4).
+#
+# ## Summary
+#
+# - In evaluation mode a batch norm is part of the convolution before it.
+# - Eight bits are a step and a zero. The error inside the range is at most half a step.
+# - Export, then compare logits, then compare answers, then measure accuracy over seeds.
+# - Report size, time and memory under one runtime, with an A/A control.
+#
+# ## Sources
+#
+# - B. Jacob et al. (2018), *Quantization and training of neural networks for efficient
+#   integer-arithmetic-only inference*, [arXiv:1712.05877](https://arxiv.org/abs/1712.05877).
+# - R. Krishnamoorthi (2018), *Quantizing deep convolutional networks for efficient inference*,
+#   [arXiv:1806.08342](https://arxiv.org/abs/1806.08342).
+# - ONNX, [onnx.ai](https://onnx.ai); ONNX Runtime, [onnxruntime.ai](https://onnxruntime.ai);
+#   ExecuTorch, [docs.pytorch.org/executorch](https://docs.pytorch.org/executorch/).
