@@ -106,6 +106,7 @@ print("A higher temperature never makes an answer sharper.")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn
 
 from kdutils import figures
 
@@ -300,9 +301,9 @@ live.assign(mean=live.mean(axis=1)).round(1)
 #
 # Now to CIFAR-10, with a fifth of the training images. All students have the same budget, and all
 # distilled ones learn from one file of stored answers. A setting therefore costs one student, and no teacher.
-# The full grid would be seven temperatures by five weights. The figure below uses only a *cross* of it:
-# all temperatures at one $\alpha$, and all weights at one $T$. A cross can show what each knob does while
-# the other one rests. It **cannot** show whether the best temperature depends on $\alpha$.
+# The figure below uses only a *cross* of the grid: all temperatures at one $\alpha$, and all weights at
+# one $T$. A cross can show what each knob does while the other one rests. It **cannot** show whether the
+# best temperature depends on $\alpha$; the whole grid can, and comes after it.
 
 # %%
 lab.recipes("hard labels", "T = 4, alpha = 0.9")
@@ -332,6 +333,36 @@ axes[0].minorticks_off()
 axes[1].legend(loc="lower right", bbox_to_anchor=(1, 1))
 words = "; ".join(f"{arm} {lab.mean(arm, 'val_accuracy'):.2f}" for arm in sweep["arm"].unique())
 lab.show(fig, "06_sweep", f"Validation accuracy: {words}.", list(sweep["arm"].unique()))
+
+# %% [markdown]
+# ### Does the best temperature depend on the weight?
+#
+# If the two knobs act independently, every row of the grid is another one plus a constant. What is left
+# when row and column means are taken off is their *interaction*. Over several seeds, an $F$-test compares
+# it with the scatter between the seeds (each seed's own luck is taken off first).
+
+
+# %%
+from scipy import stats
+
+grid = taught.pivot_table("val_accuracy", ["alpha", "T"], "seed").dropna(axis=1)
+whole = len(grid) == len(possible) and grid.shape[1] > 1
+if whole:
+    largest, p = lab.experiments.interaction(grid)
+    said = f"Largest interaction: {largest:.2f} points; p = {p:.3f} ({grid.shape[1]} seeds)."
+else:
+    said = f"The whole grid ({len(possible)} settings) is not recorded at two seeds: not tested."
+print(said)
+
+# %% tags=["hide-input"]
+if whole:
+    cells = grid.mean(axis=1).unstack("T")
+    fig, ax = plt.subplots(figsize=(8, 3.8))
+    seaborn.heatmap(cells, annot=True, fmt=".2f", ax=ax, cbar_kws={"label": "validation accuracy (%)"})  # fmt: skip
+    ax.set(xlabel="temperature T", ylabel="weight α")
+    ax.invert_yaxis()
+    words = "; ".join(f"α {a:g}, T {t:g}: {x:.2f}" for (a, t), x in cells.stack().items())
+    lab.show(fig, "06_grid", f"Validation accuracy by T and α. {words}.", possible, bars=False)
 
 # %% [markdown]
 # ### Choose, then look once
@@ -381,8 +412,6 @@ print("Two equal settings of one seed lie 1.13 standard deviations apart, on ave
 
 
 # %%
-from scipy import stats
-
 RANGES = "range (points)", "by chance, mean", "by chance, 95 % below"
 
 
@@ -411,7 +440,9 @@ pd.DataFrame(rows).T
 # %% [markdown]
 # The last column is Tukey's limit: with equally good settings, 95 of 100 sweeps would stay below it. It
 # allows for $\sigma$ being known from few runs only. If a range is below its limit, this sweep cannot tell
-# its settings apart. That does not prove them equal, but it is a good reason to stop tuning.
+# its settings apart. That does not prove them equal, but it is a good reason to stop tuning. How unequal
+# could they still be? By Tukey's method, too: with 95 % confidence, no two of them differ by more than
+# the range *plus* the limit.
 
 # %%
 lab.differences("test_accuracy", {
@@ -477,10 +508,11 @@ from IPython.display import Markdown
 
 p1, p20 = (perplexity(v, t).mean() for t in (1.0, 20.0))
 high = rows["temperatures from 4 on, α = 0.9"]
+plain = lab.experiments.plainly(*(float(high[k].replace("–", "nan")) for k in RANGES[::2]))
 Markdown(f"""
 1. On average {p1:.2f} classes share an answer at T = 1, and {p20:.2f} at T = 20.
 2. At α = .5 and T = 4 the teacher's share of the gradient is {teachers_share(start, 4, 0.5):.0%} at the start, and {teachers_share(students["as good as the teacher"], 4, 0.5):.0%} for a student as good as the teacher.
-3. From T = 4 on, {high["settings"]} temperatures lie within {high["range (points)"]} points. Equally good ones would show {high["by chance, mean"]} on average by chance, and less than {high["by chance, 95 % below"]} in 95 of 100 sweeps.
+3. From T = 4 on, {high["settings"]} temperatures lie within {high["range (points)"]} points. Equally good ones would show {high["by chance, mean"]} on average by chance, and less than {high["by chance, 95 % below"]} in 95 of 100 sweeps. {plain}
 4. 8 bits instead of 16: {bits} points, over {len(lost)} pairs of runs.
 """)
 
@@ -500,8 +532,8 @@ Markdown(f"""
 #
 # ## 7. Where it can mislead
 #
-# - **A cross is not a grid.** The best temperature may depend on $\alpha$; exercise 3 looks for that on the
-#   digits.
+# - **A cross is not a grid.** Where only the cross is recorded, the best temperature may depend on
+#   $\alpha$; exercise 3 looks for that on the digits.
 # - **A plateau belongs to its budget**: this student, this teacher, this share of the images, this
 #   schedule.
 # - **The learning rate was tuned for no setting**, although the gradient's length changes with both knobs.

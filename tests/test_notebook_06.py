@@ -1,5 +1,7 @@
 """Chapter 06: its solutions, and that its sweep is what the page says."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import load_solutions
@@ -52,6 +54,40 @@ def test_solution_3_visits_every_cell_and_averages_over_seeds(solutions):
 def test_solution_4_fewer_bits_change_more_answers(solutions, logits):
     changed = [solutions.changed_answers(logits[0], bits) for bits in (16, 8, 6, 4, 3)]
     assert changed == sorted(changed) and changed[0] < 0.001 < changed[-1]
+
+
+def grid(values):
+    cells = pd.MultiIndex.from_product([(0.5, 0.9, 1.0), (1.0, 4.0)], names=["alpha", "T"])
+    return pd.DataFrame(values, index=cells)
+
+
+def test_an_additive_grid_has_no_interaction_and_a_single_cell_has_all_of_it():
+    dice = np.random.default_rng(0)
+    rows, columns = np.array([3.0, 1.0, 0.0]), np.array([0.0, 5.0])
+    additive = np.add.outer(rows, columns).reshape(6, 1) + dice.normal(0, 9, 4)  # seeds shift all
+    assert ex.interaction(grid(additive + 1e-9 * dice.normal(size=(6, 4))))[0] < 1e-6
+    additive[0] += 6  # of one cell 6 points: (1 - 1/3) (1 - 1/2) of them are interaction
+    largest, p = ex.interaction(grid(additive + 1e-6 * dice.normal(size=(6, 4))))
+    assert largest == pytest.approx(2, abs=1e-4) and p < 1e-9
+
+
+def test_noise_alone_is_called_an_interaction_once_in_twenty():
+    dice = np.random.default_rng(1)
+    p = [
+        ex.interaction(grid(dice.normal(size=(6, 3)) + dice.normal(0, 3, 3)))[1]
+        for _ in range(1500)
+    ]
+    assert np.mean(np.array(p) < 0.05) == pytest.approx(0.05, abs=0.02)
+    assert np.mean(p) == pytest.approx(0.5, abs=0.03)
+    with pytest.raises(ValueError, match="needs 6 rows"):
+        ex.interaction(grid(dice.normal(size=(6, 3))).iloc[:5])
+
+
+def test_what_a_range_says_plainly():
+    assert ex.plainly(2.0, 0.8) == "These runs tell them apart."
+    assert "no two of them differ by more than 1.14 points" in ex.plainly(0.34, 0.80)
+    assert ex.plainly(0.2, 0.4).startswith("**The temperature hardly matters here**: no two")
+    assert ex.plainly(float("nan"), float("nan")) == "One setting has no range."
 
 
 @pytest.mark.parametrize("profile", experiments.PROFILES)

@@ -45,14 +45,21 @@ def test_one_teacher_teaches_the_students_of_all_seeds(profile):
 def test_chapter_4_has_the_same_runs_and_keeps_their_logits(profile):
     there = {a.recipe.id: a.keep_logits for a in experiments.arms("04", profile)}
     here = experiments.arms(NUMBER, profile)
-    assert len(here) == 3
+    assert len(here) == 4
     for arm in here:
         assert arm.keep_logits and there[arm.recipe.id]
 
 
 def test_published_values_are_those_of_the_poster():
     published = {a.name: a.metrics["test_accuracy"] for a in experiments.arms(NUMBER, "laptop")}
-    assert published == {TEACHER: None, HARD: 84.74, DISTILLED: 85.69}
+    assert published == {TEACHER: None, HARD: 84.74, DISTILLED: 85.69, "CNN5, patient": None}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_control_of_equal_accuracy_has_more_epochs_and_nothing_else(profile):
+    hard, longer = (recipe(name, profile).as_dict() for name in (HARD, "CNN5, patient"))
+    differing = {k for k in hard.keys() | longer.keys() if hard.get(k) != longer.get(k)}
+    assert differing == {"epochs"} and longer["epochs"] > hard["epochs"]
 
 
 def test_solution_1_precision_follows_the_shares_and_recall_does_not(solutions):

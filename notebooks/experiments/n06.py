@@ -2,6 +2,9 @@
 
 from functools import partial
 
+import pandas as pd
+from scipy import stats
+
 from kdutils.experiments import Arm, Profile
 
 from . import cifar
@@ -69,3 +72,34 @@ def arms(p: Profile) -> list[Arm]:
     live = taught(p, SHARE, n_views=0, bits=16, **epochs)
     out.append(stored("a new view in every epoch", live, scores(taught=True)))
     return out
+
+
+def interaction(y: pd.DataFrame) -> tuple[float, float]:
+    """The largest interaction of any cell of a grid, in points, and the F-test's p.
+
+    y: one row a cell, [(alpha, T), seeds], complete. Two factors, and seeds as blocks: a seed's own
+    luck is common to all cells and is taken off first. ValueError for a grid with holes.
+    """
+    a, b, n = *map(len, y.index.levels), y.shape[1]
+    if len(y) != a * b or min(a, b, n) < 2 or y.isna().any(axis=None):
+        raise ValueError(f"a grid of {a} x {b} cells needs {a * b} rows and two seeds: {y.shape}.")
+    y = y.sort_index() - y.mean()
+    cells = y.mean(axis=1).to_numpy().reshape(a, b)
+    both = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
+    noise = y.sub(y.mean(axis=1), axis=0).to_numpy()
+    free = (a - 1) * (b - 1), (a * b - 1) * (n - 1)
+    f = n * (both**2).sum() / free[0] / ((noise**2).sum() / free[1])
+    return float(abs(both).max()), float(stats.f.sf(f, *free))
+
+
+def plainly(found: float, limit: float, small: float = 1.0) -> str:
+    """What a range of means, in points, says about them, beside Tukey's limit for equal settings.
+
+    No two differ by more than both together (95 %, simultaneous); below `small` that hardly matters.
+    """
+    if not found < limit:
+        return "These runs tell them apart." if found >= limit else "One setting has no range."
+    most = f"no two of them differ by more than {found + limit:.2f} points (95 % confidence)."
+    if found + limit < small:
+        return f"**The temperature hardly matters here**: {most}"
+    return f"These runs do not tell them apart, and {most}"
