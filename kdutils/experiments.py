@@ -276,20 +276,30 @@ class Lab:
     def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
         """For each question, first arm minus second, paired by seed, with its interval.
 
+        Questions that are asked together are corrected together: each p has Holm's beside it.
         Questions about arms that have no record share one last line.
         """
-        lines, lacking = [], []
+        found, lacking = {}, []
         for question, pair in questions.items():
             if not all(map(self.records, pair)):
                 lacking.append(question)
                 continue
             try:
-                said = tables.difference_in_words(self.difference(*pair, metric), metric)
+                found[question] = self.difference(*pair, metric)
             except LookupError as why:
-                said = f"{why}."
-            lines.append(f"- {question}: {said}")
+                found[question] = str(why)
+        tested = [d for d in found.values() if isinstance(d, dict) and d["p"] is not None]
+        if len(tested) > 1:
+            for d, holm in zip(tested, metrics.holm([d["p"] for d in tested]), strict=True):
+                d["holm"] = holm
+        lines = [
+            f"- {q}: {tables.difference_in_words(d, metric) if isinstance(d, dict) else d + '.'}"
+            for q, d in found.items()
+        ]
         if lacking:
             lines.append(f"- *Not recorded at these seeds:* {'; '.join(lacking)}.")
+        if len(tested) > 1:
+            lines.append(f"\n*Holm:* $p$ corrected for {len(tested)} questions asked at once.")
         return Markdown("\n".join(lines))
 
     def best(self, select: str) -> Arm:

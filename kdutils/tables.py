@@ -86,14 +86,20 @@ def interval(values: Sequence[float], metric: str) -> str:
 
 
 def difference_in_words(d: Mapping, metric: str) -> str:
-    """Markdown: what `metrics.paired_test` says of two arms."""
+    """Markdown: what `metrics.paired_test` says of two arms; `holm`, if given, beside its p."""
     unit, digits = UNITS.get(metric, METRICS[metric]), digits_of(metric)
     said, n = f"**{d['difference']:+.{digits}f}", f"{d['n']} pair{'s' * (d['n'] > 1)}"
     if d["ci95"] is None:
         return f"{said} {unit}** ({n} of seeds: too few for an interval)."
-    p = "p < .001" if d["p"] < 0.001 else f"p = {d['p']:.3f}".replace("0.", ".")
+    p = f"p {_probability(d['p'])}"
+    if "holm" in d:
+        p += f" (Holm {_probability(d['holm'])})"
     unclear = " These seeds do not tell it from zero." * (abs(d["difference"]) <= d["ci95"])
     return f"{said} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{unclear}"
+
+
+def _probability(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")
 
 
 def number(published: float | None) -> str:

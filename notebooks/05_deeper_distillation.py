@@ -416,8 +416,8 @@ questions = {f"*{arm.name}* minus hard labels": (arm.name, HARD) for arm in stud
 lab.differences("test_accuracy", questions)
 
 # %% [markdown]
-# These are six questions, so compare each $p$ with .05 / 6 ≈ .008 (or use Holm's correction from
-# [chapter 07](07_confusion_matrices.ipynb)). The last row is a control: the answers of a real teacher,
+# Six questions are asked at once, so look at the second $p$ of each line, which is corrected for that by
+# Holm's method ([chapter 07](07_confusion_matrices.ipynb) derives it). The last row is a control: the answers of a real teacher,
 # but about other images.
 #
 # ## 6. Five teachers are few

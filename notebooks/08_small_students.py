@@ -286,7 +286,8 @@ if sum(map(bool, map(lab.records, names))) > 3:
 
 # %% [markdown]
 # A teacher's gain is the distance within a block of three; the dropout's is the distance between the
-# blocks. Seven questions were asked of these runs, so compare each $p$ with $.05 / 7 \approx .007$.
+# blocks. Seven questions were asked of these runs, so each $p$ has a second one beside it, corrected for
+# being one of seven by Holm's method ([chapter 07](07_confusion_matrices.ipynb)).
 #
 # Is fifteen epochs of Adam the best these students can do? Three more comparisons keep the network
 # (without dropout) and change one thing each: a one-cycle schedule, twice the epochs, four times the

@@ -153,3 +153,15 @@ def test_committed_logits_give_the_committed_numbers():
     for record in kept:
         z = store.logits(record.recipe)["test"]
         assert metrics.errors(z, labels) == record.metrics["test_errors"]
+
+
+def test_questions_asked_together_are_corrected_together(store, lab):
+    for k, (one, two) in enumerate([(70, 80), (71, 84), (73, 81), (70, 83)]):
+        put(store, RECIPE.with_seed(k), one, 30)
+        put(store, TWO.recipe.with_seed(k), two, 60)
+    asked = {"errors": ("one", "two"), "turned": ("two", "one")}
+    p = stats.ttest_rel([70, 71, 73, 70], [80, 84, 81, 83]).pvalue
+    said = lab(seeds=range(4)).differences("test_errors", asked).data
+    words = [f"{x:.3f}".lstrip("0") for x in (p, 2 * p)]
+    assert said.count(f"p = {words[0]} (Holm = {words[1]})") == 2
+    assert said.endswith("$p$ corrected for 2 questions asked at once.")
