@@ -43,7 +43,8 @@ class Profile:
 
 
 _REAL = {name: name for name in ("mnist", "cifar10", "cifar100", "bayes10", "digits")}
-_TOY = {"mnist": "digits", "cifar10": "bayes10-toy", "bayes10": "bayes10", "digits": "digits"}
+_TOY = {"mnist": "digits", "cifar10": "bayes10-toy", "cifar100": "bayes10-fine"}
+_TOY |= {name: name for name in ("bayes10", "digits")}
 PROFILES = {
     # float32: for networks this small, casting costs more than it saves
     "smoke": Profile("smoke", "embedded data, seconds a notebook", (0, 1), _TOY, "float32"),

@@ -6,16 +6,18 @@ networks. Out: for each epoch, the logits that each image learns from.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load, save
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from . import views
+from . import data, views
 from .data import Dataset
 from .recipes import Recipe
 from .store import Store, reading, write
@@ -31,6 +33,32 @@ def log_posterior(dataset: Dataset, split: str, n: int | None = None) -> torch.T
     """
     images = getattr(dataset, split).images[:n]
     return dataset.posterior(images).log().clamp(min=-50).float()
+
+
+def translation(
+    kind: str, logits: torch.Tensor, labels: torch.Tensor, classes: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """How a teacher of other classes is made to speak about ours: logits [N, theirs] -> [N, ours].
+
+    Fitted to its answers about labelled images, logits [N, theirs] and labels [N]. "probe": a
+    linear classifier of its logits (multinomial logistic regression). "masses": each of its classes
+    hands its probability to ours in the shares in which its mass falls on them, by the labels.
+    ValueError where an own class has no image.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    if len(counts) > classes or not counts.all():
+        raise ValueError(f"each of {classes} classes needs a labelled image; there are {counts}.")
+    logits = logits.float()
+    if kind == "probe":
+        fitted = LogisticRegression(max_iter=1000).fit(logits.numpy(), labels.numpy())
+        weight, bias = (torch.from_numpy(x).float() for x in (fitted.coef_, fitted.intercept_))
+        if classes == 2:  # scikit-learn keeps one row for two classes
+            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        return lambda z: z.float() @ weight.T + bias
+    mass = logits.softmax(1).T @ F.one_hot(labels, classes).float()  # [theirs, ours]
+    shares = mass / counts  # as if all our classes were equally frequent
+    shares = shares / shares.sum(dim=1, keepdim=True)
+    return lambda z: (z.float().softmax(1) @ shares).clamp(min=1e-12).log()
 
 
 @dataclass
@@ -91,17 +119,28 @@ class Knowledge:
         if self.exact:
             return log_posterior(self.dataset, recipe.train_on, recipe.n_train)
         view = 0 if recipe.views == "none" else recipe.view(epoch)
-        if recipe.n_views:
-            return self.file.view(view)[: len(self.split)]
-        return self._kept(view).view(0)
+        file, number = (self.file, view) if recipe.n_views else (self._kept(view), 0)
+        return self.translated(file.view(number)[: len(self.split)])
+
+    @cached_property
+    def translated(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Its teachers' logits in the student's classes: fitted to the first view, or unchanged."""
+        recipe = self.recipe
+        if recipe.translate == "none":
+            return lambda logits: logits
+        known = self.index[: recipe.n_labels]
+        first = (self.file if recipe.n_views else self._kept(recipe.view(0))).view(0)
+        return translation(
+            recipe.translate, first[known], self.split.labels[known], len(self.dataset.classes)
+        )
 
     def on_test(self) -> torch.Tensor:
         """What the teachers say about the test images: float32 [N, classes] on the CPU."""
         if self.exact:
             return log_posterior(self.dataset, "test")
         if self.recipe.n_views:
-            return self.file.tensors["test"].float()
-        return self.answers(self.dataset.test.images).cpu()
+            return self.translated(self.file.tensors["test"].float())
+        return self.translated(self.answers(self.dataset.test.images).cpu())
 
     def live(self, view: int) -> torch.Tensor:
         """What the teachers say now about a view: float32 [N, classes]."""
@@ -117,10 +156,22 @@ class Knowledge:
                 "networks were given. `runs.knowledge_of` loads or trains them."
             )
         each = [
-            predict(net.to(self.device), images, self.dataset, teacher.precision)
+            predict(net.to(self.device), images, self._taught_on(teacher), teacher.precision)
             for net, teacher in zip(self.nets, teachers, strict=True)
         ]
         return torch.stack(each).mean(0)
+
+    def _taught_on(self, teacher: Recipe) -> Dataset:
+        """A teacher's own data set, whose pixels it expects to be normalised as they were there."""
+        if teacher.dataset == self.recipe.dataset:
+            return self.dataset
+        theirs = data.load(teacher.dataset)
+        if theirs.in_shape != self.dataset.in_shape:
+            raise ValueError(
+                f"the teacher knows images of {list(theirs.in_shape)} ({theirs.name}); those of "
+                f"{self.dataset.name} are {list(self.dataset.in_shape)}. Take another teacher."
+            )
+        return theirs
 
     @cached_property
     def file(self) -> "File":
@@ -136,11 +187,23 @@ class Knowledge:
             "dataset": recipe.dataset,
             "split": recipe.train_on,
             "images sha256": _images_sha256(self.dataset, recipe.train_on),
-            "classes": str(len(self.dataset.classes)),
+            "classes": self._classes,
             "views": recipe.views,
             # still images are the same for students of all seeds
             "view seed": "" if recipe.views == "none" else str(recipe.view_seed),
         }
+
+    @property
+    def _beside(self) -> tuple[str, ...]:
+        """The splits whose still images are stored with all views: of other data's teachers, test
+        alone, since a hundred classes take ten times the room."""
+        return ("val", "test") if self._classes.isdecimal() else ("test",)
+
+    @property
+    def _classes(self) -> str:
+        """How many classes the answers have; of teachers of other data, which data (not loaded)."""
+        sets = {teacher.dataset for teacher in self.recipe.teachers} - {self.recipe.dataset}
+        return " ".join(sorted(sets)) or str(len(self.dataset.classes))
 
     @cached_property
     def _stem(self) -> str:
@@ -168,7 +231,7 @@ class Knowledge:
                 numbers = range(self.recipe.n_views) if view is None else [view]
                 answers = [self.live(number).half().cpu() for number in numbers]
                 tensors = {"train": torch.stack(answers)}
-                for split in ("val", "test") if view is None else ():
+                for split in self._beside if view is None else ():
                     images = getattr(self.dataset, split).images
                     tensors[split] = self.answers(images).half().cpu()
                 self.write(path, File(tensors), view)

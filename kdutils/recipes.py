@@ -47,6 +47,7 @@ class Recipe:
     ("within-class"). temperature, alpha, soft_scale: as in `losses.kd_loss`. n_views: 0 for a new
     view every epoch; V for V views in turn, the same at every seed, so that what a teacher says
     about them is stored once, in `bits` bits. n_labels: only the first so many images have a label.
+    translate: how answers of a teacher of other classes speak about ours (`knowledge.translation`).
     watch_test: look at the test images after every epoch, which an honest run never does.
     registered: (field, name, hash of the source) of each name of a reader's own, found by itself.
     check_names: whether the names must be known here; a record vouches for its own.
@@ -78,6 +79,7 @@ class Recipe:
     n_views: int = 0
     bits: Literal[16, 8] = 16
     n_labels: int | None = None
+    translate: Literal["none", "probe", "masses"] = "none"
     watch_test: Literal[False, True] = False
     loss: str = "kd"
     registered: tuple[tuple[str, str, str], ...] = ()
@@ -109,6 +111,8 @@ class Recipe:
             yield "label_smoothing", "0 where there is a teacher"
         if not self.needs_teacher and self.n_labels is not None:
             yield "n_labels", "None where there is no teacher: use n_train"
+        if self.translate != "none" and not self.teachers:
+            yield "translate", "'none' where no trained teacher is asked"
         if not self.needs_teacher and self.loss == "pseudo-labels":
             yield "loss", "another one where there is no teacher to guess the labels"
 

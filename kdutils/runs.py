@@ -112,6 +112,8 @@ def _train(recipe: Recipe, store: Store, on_step: OnStep | None) -> None:
             for name, split in splits.items()
         }
         teacher = known and known.on_test()
+        if teacher is not None and teacher.shape != logits["test"].shape:
+            teacher = None  # of other classes: to agree with it has no meaning
         measured = metrics.measure(logits, labels, teacher, recipe.without_classes)
         measured |= metrics.by_epoch(fitted.curve, len(dataset.test))
         seconds = round(fitted.seconds, 2)

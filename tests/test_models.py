@@ -23,6 +23,7 @@ SMALL = [  # a small member of every family
     "seed003-teacher-w4",
     "seed003-student-w4",
     "seed003-plain-w4",
+    "aux-cnn5-w4-20",
 ]
 
 
@@ -86,7 +87,7 @@ def test_gradient_reaches_every_trained_parameter(name, classes):
     torch.manual_seed(0)
     net = models.build(name, classes=classes)
     logits = net(torch.randn(2, 3, 32, 32))
-    assert logits.shape == (2, classes)
+    assert logits.shape == (2, classes + (20 if name.startswith("aux") else 0))
     torch.nn.functional.cross_entropy(logits, torch.tensor([1, 2])).backward()
     trained = {key: p for key, p in net.named_parameters() if p.requires_grad}
     assert [key for key, p in trained.items() if p.grad is None or not p.grad.any()] == []

@@ -117,12 +117,14 @@ def publish_records(
 def publish_knowledge(recipe: Recipe, store: Store) -> list[Path]:
     """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
 
-    It speaks of the images that the teacher learned from. What is too large is reduced to eight
-    views in eight bits; where that does not fit either, a ValueError.
+    It speaks of the images that the teacher learned from, or, of a teacher of another data set, of
+    the student's. What is too large is reduced to eight views in eight bits; where that does not
+    fit either, a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
         return []
-    recipe = replace(recipe, n_train=recipe.teachers[0].n_train)
+    if recipe.teachers[0].dataset == recipe.dataset:
+        recipe = replace(recipe, n_train=recipe.teachers[0].n_train)
     if recipe.n_views * (recipe.bits // 8) > KNOWLEDGE_VIEWS:
         recipe = replace(recipe, n_views=min(recipe.n_views, KNOWLEDGE_VIEWS), bits=8)
     known = Knowledge(recipe, data.load(recipe.dataset), store)

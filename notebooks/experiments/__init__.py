@@ -4,6 +4,6 @@ One module a chapter, its arms with each profile's budget beside them. To import
 recipes name `bayes10`, the deep networks and the two of chapter 08.
 """
 
-from . import bayes10, networks, seed003
+from . import bayes10, n10, networks, seed003
 
-__all__ = ["bayes10", "networks", "seed003"]
+__all__ = ["bayes10", "n10", "networks", "seed003"]

@@ -158,5 +158,21 @@ def load(*images: int) -> Dataset:
     return Dataset("bayes10", CLASSES, *parts, mean, std, posterior)
 
 
+def fine(*images: int) -> Dataset:
+    """Other images of the same scenes, each class in two: the darker and the brighter half of its
+    images. Twenty classes that stand for CIFAR-100's hundred on `smoke`."""
+    coarse = load(*images)
+    drawn = [Split(*sample(n, seed)) for seed, n in enumerate(images, start=101)]
+    light = [part.images.float().mean(dim=(1, 2, 3)) for part in drawn]
+    middle = torch.stack([light[0][drawn[0].labels == k].median() for k in range(len(CLASSES))])
+    parts = [
+        Split(part.images, 2 * part.labels + (x > middle[part.labels]).long())
+        for part, x in zip(drawn, light, strict=True)
+    ]
+    names = tuple(f"{how} {name}" for name in CLASSES for how in ("dark", "bright"))
+    return Dataset("bayes10-fine", names, *parts, coarse.mean, coarse.std)
+
+
 OWN["bayes10"] = partial(load, 10_000, 2_000, 5_000)
+OWN["bayes10-fine"] = partial(fine, 1_000, 300, 500)
 OWN["bayes10-toy"] = partial(load, 1_000, 300, 1_000)  # quick to judge on, for `smoke`

@@ -1,0 +1,448 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10 · Can a teacher of a hundred other classes teach ten?
+#
+# So far teacher and student knew the same classes. In practice the teacher that lies ready was trained for
+# something else. CIFAR-100 has a hundred classes and none of CIFAR-10's images. It has maple trees and
+# tractors, but no bird and no ship. A project proposal asks for exactly this: take a strong network of
+# CIFAR-100 and let it teach a small student of CIFAR-10. Its answers about a frog are a hundred
+# probabilities, none of which is called *frog*. Is there anything in them for the student?
+#
+# The same proposal makes a claim about the teacher: it should be trained **without label smoothing**,
+# which "might diminish the mutual information within class labels". Müller et al. (2019) found something
+# like it. The second half of this chapter looks at the cause and measures the effect.
+#
+# **You will be able to**
+#
+# - read what a network thinks of images that belong to none of its classes;
+# - use a teacher of other classes in four ways, and compare them under one budget;
+# - explain with a picture what label smoothing does to a network's features;
+# - say whether a smoothed teacher is a worse teacher, here.
+#
+# You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss, label smoothing) and the stored answers
+# of [chapter 04](04_cnn5_from_a_larger_network.ipynb).
+#
+# *Time:* about a minute on `smoke`; half a minute on `laptop`, which reads recorded runs (the second
+# cell says how long they trained); a GPU and some hours on `paper`.
+
+# %% tags=["parameters"]
+PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs
+SEEDS = None  # None: the profile's own. Or a list, such as [0, 1, 2]
+TRAIN = False  # True: train what the store lacks. Smoke runs always do
+
+# %%
+from kdutils.experiments import Lab
+
+lab = Lab("10", PROFILE, SEEDS, TRAIN)
+lab
+
+# %% [markdown]
+# ## Predict first
+#
+# Write down five guesses. They are answered by number in section 6.
+#
+# 1. The teacher of CIFAR-100 looks at ships. Which of its classes does it name most often?
+# 2. A linear classifier reads the teacher's hundred logits and names one of CIFAR-10's ten classes. How
+#    accurate is it on test images?
+# 3. Four routes from this teacher to the student: which of them beats hard labels, and by how much?
+# 4. A teacher of CIFAR-10 itself is the bound. What share of its gain does the best route reach?
+# 5. A teacher is trained with label smoothing .2. Does its accuracy rise or fall? And its student's?
+#
+# ## 1. What a stranger sees
+#
+# The student learns from a few images of CIFAR-10. We ask the teacher of CIFAR-100 about them, once, and
+# keep its hundred logits. For each of our classes we average the probabilities that it gives to its own.
+# (On `smoke`, toy data stand for both: twenty fine classes, and ten coarse ones of other images.)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from kdutils import figures
+from kdutils.knowledge import Knowledge
+
+ex = lab.experiments
+recipe, ours = lab.arms[ex.PROBE].recipe, lab.dataset("cifar10")
+known = Knowledge(recipe, ours, lab.store)
+asked = known.complete  # whether its answers are stored here; nobody trains a teacher in passing
+labels = ours.train.labels[: recipe.n_train]  # [N]
+classes = len(ours.classes)
+if asked:
+    answers = known.file.view(0).float()  # [N, 100]: about view 0 of our images
+    theirs = lab.dataset("cifar100")
+    seen = ex.seen_as(answers, labels, classes)  # [10, 100]
+    top = seen.topk(4)
+    said_of = [", ".join(f"{theirs.classes[k]} {p:.0%}" for p, k in zip(*row, strict=True))
+               for row in zip(*top, strict=True)]  # fmt: skip
+    frame = pd.Series(said_of, ours.classes, name="the stranger's mean answer").to_frame()
+else:
+    frame = "The teacher of CIFAR-100 is not recorded yet: TRAIN = True trains it."
+frame
+
+# %% tags=["hide-input"]
+if asked:
+    fig, axes = plt.subplots(2, 10, figsize=(10, 2.9))
+    for k, pair in enumerate(axes.T):
+        for ax, split, which, names in zip(pair, (ours.test, theirs.train), (k, int(top.indices[k, 0])), (ours.classes, theirs.classes), strict=True):  # fmt: skip
+            ax.imshow(split.images[(split.labels == which).nonzero()[0, 0]].permute(1, 2, 0))
+            ax.set_title(names[which].replace("_", "\n"), fontsize=9)
+            ax.set(xticks=[], yticks=[])
+    alt = "Images of our classes; under each, the class that the stranger names most: "
+    lab.show(fig, "10_strangers", alt + "; ".join(said_of), [ex.FOREIGN], bars=False)
+
+# %% [markdown]
+# The lower row shows, for each of our classes, the class of the other data set that gets the most
+# probability. Look for answers that make sense to you, and for answers that share a colour or a
+# background. Both can help a student: a net that always says *plate* when it sees a certain class has told
+# that class apart.
+#
+# ## 2. Four routes
+#
+# How can a hundred probabilities reach a student of ten classes?
+#
+# - **Auxiliary head.** The student gets a hundred more outputs. They learn the teacher's softened answers,
+#   while the ten own outputs learn the labels. All layers below serve both. After training, the auxiliary
+#   head is thrown away.
+# - **Hints.** The same head, but it has to meet the teacher's *logits* as numbers, by the mean squared
+#   error. These logits are a linear map of the teacher's features, so this asks for the features.
+# - **Linear probe.** First turn the stranger into a teacher of our classes: fit a linear classifier to its
+#   logits and our labels. Then distil as usual.
+# - **Masses.** Each of its classes hands its probability on to our classes, in fixed shares.
+#
+# The shares come from the labelled images. Let $p_j(x)$ be the teacher's probability for its class $j$.
+# The mass of $j$ on our class $k$ is the mean of $p_j$ over the images of $k$. Its share is that mass over
+# the mass of $j$ on all our classes:
+#
+# $$ m_{jk} = \frac{1}{N_k} \sum_{x \in k} p_j(x), \qquad
+#    s_{jk} = \frac{m_{jk}}{\sum_l m_{jl}}, \qquad
+#    p_k(x) = \sum_j p_j(x)\, s_{jk} . $$
+#
+# **Your turn.** Write the shares, and the answer about new images.
+
+
+# %% tags=["your-turn"]
+import torch.nn.functional as F
+
+
+def shares(p: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """How each of the teacher's classes is shared out among ours: [theirs, ours], rows sum to 1."""
+    # your turn: p [N, theirs]; the mean over the images of each of our classes, then the rows' shares
+    one_hot = F.one_hot(labels, classes).float()  # [N, ours]
+    mass = p.T @ one_hot / one_hot.sum(dim=0)  # [theirs, ours]
+    return mass / mass.sum(dim=1, keepdim=True)
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+from kdutils.knowledge import translation
+
+by_hand = torch.tensor(
+    [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
+)  # 4 images, their 2 classes
+assert torch.allclose(
+    shares(by_hand, torch.tensor([0, 0, 0, 1]), 2)[0], torch.tensor([4 / 7, 3 / 7])
+)
+dice = torch.Generator().manual_seed(0)
+z, y = 3 * torch.randn(300, 20, generator=dice), torch.randint(5, (300,), generator=dice)
+mapped = (z.softmax(1) @ shares(z.softmax(1), y, 5)).log()
+assert torch.allclose(translation("masses", z, y, 5)(z), mapped, atol=1e-5), (
+    "kdutils says otherwise"
+)
+assert torch.allclose(mapped.exp().sum(dim=1), torch.ones(300)), "probabilities of our classes"
+print("shares holds: by hand, and as kdutils maps the answers.")
+
+# %% [markdown]
+# The probe and the masses make a teacher of ten classes, whose accuracy can be measured before any student
+# is trained. Both are fitted to the images that the student learns from, and to no others.
+
+# %%
+from kdutils import metrics
+
+if asked:
+    test = known.file.tensors["test"].float()  # [10000, 100]: its answers about our test images
+    rows = {}
+    for name, kind in ((ex.PROBE, "probe"), (ex.MASSES, "masses")):
+        turned = translation(kind, answers, labels, classes)  # fitted here as in the recorded runs
+        rows[name] = {
+            "on the student's images (%)": metrics.accuracy(turned(answers), labels),
+            "on test images (%)": metrics.accuracy(turned(test), ours.test.labels),
+        }
+probed = pd.DataFrame(rows).T.round(1) if asked else frame
+probed
+
+# %% [markdown]
+# The two columns may differ, because a probe can fit its training images too well. The student is only
+# told what the first column's teacher says about its own images. [Chapter 01](01_soft_and_hard_targets.ipynb)
+# shows what a teacher is worth that is too sure of them.
+#
+# The two heads are simple. This is the whole of the first one; the network has $10 + 100$ outputs.
+
+# %%
+from kdutils.losses import kd_loss
+
+
+def auxiliary(z, t, y, temperature, alpha):
+    """z [B, 110], the teacher's logits t [B, 100], labels y [B]: one number."""
+    own, aux = z[:, :-100], z[:, -100:]
+    soft = kd_loss(aux, t, None, temperature, alpha=1.0)
+    return alpha * soft + (1 - alpha) * F.cross_entropy(own, y)
+
+
+z, t = torch.randn(8, 110, generator=dice), torch.randn(8, 100, generator=dice)
+y = torch.randint(10, (8,), generator=dice)
+assert torch.equal(
+    auxiliary(z, t, y, recipe.temperature, recipe.alpha), ex.auxiliary(z, t, y, recipe)
+)
+print("The same number as the loss of the recorded runs.")
+
+# %% [markdown]
+# ## 3. Which route is worth taking?
+#
+# All students are CNN5, see the same few images of CIFAR-10, and have the same epochs, schedule and
+# batches. None of them ever sees an image of CIFAR-100. The last one is the bound: it learns from a teacher
+# of CIFAR-10, which has seen *all* 45,000 images and labels of that data set.
+
+# %%
+from IPython.display import display
+
+display(lab.recipes(ex.HARD, *ex.ROUTES))
+display(lab.table("Teachers"))
+lab.table("Routes")
+
+# %%
+BOUND = f"{ex.HOME}, the bound"
+lab.differences("test_accuracy", {
+    f"{name} over hard labels": (name, ex.HARD) for name in (*ex.ROUTES, BOUND)
+})  # fmt: skip
+
+# %% tags=["hide-input"]
+names = [name for name in (ex.HARD, *ex.ROUTES, BOUND) if lab.records(name)]
+if len(names) > 3:
+    fig, ax = plt.subplots(figsize=(8, 3.4))
+    words = lab.dots(ax, names)
+    ax.set(xlabel="test accuracy (%); ticks: seeds")
+    lab.show(fig, "10_routes", f"Test accuracy (%): {words}.", names)
+
+# %% [markdown]
+# The bound is unfair in one way: its teacher has seen forty-four thousand labels that the student has not.
+# The stranger has not seen any of them. So read the bound as what a perfectly fitting teacher could give,
+# and the routes as what can be had from a teacher that happens to lie around.
+#
+# ## 4. What label smoothing does to a teacher
+#
+# Label smoothing replaces the one-hot label by $1 - s$ on the class plus $s / C$ on all. To be rewarded, a
+# network has to push its logit for the true class above the others by a *finite* amount, and the others
+# should be **equally low**. But the differences among the others are what a student learns from a teacher
+# and not from a label. Müller et al. saw this in a picture: take the features before the last layer, and
+# project the images of three classes to the plane through the three class means.
+#
+# **Your turn.** Project features to that plane. Two directions span it; make them orthonormal
+# (`torch.linalg.qr` does it), so that distances in the plane are distances in the feature space.
+
+
+# %% tags=["your-turn"]
+def plane(features: torch.Tensor, labels: torch.Tensor, three) -> torch.Tensor:
+    """Coordinates [N, 2] in the plane through the means of three classes; the first is the origin."""
+    a, b, c = (features[labels == k].mean(dim=0) for k in three)
+    # your turn: an orthonormal basis [D, 2] of the directions b - a and c - a; then project
+    basis, _ = torch.linalg.qr(torch.stack([b - a, c - a], dim=1))
+    return (features - a) @ basis
+    # end
+
+
+# %% tags=["check", "nbval-check-output"]
+points = torch.randn(90, 7, generator=dice) + 5 * F.one_hot(torch.arange(90) % 3, 7)
+flat = plane(points, torch.arange(90) % 3, (0, 1, 2))
+middles = [points[k::3].mean(dim=0) for k in range(3)], [flat[k::3].mean(dim=0) for k in range(3)]
+for i, j in ((0, 1), (0, 2), (1, 2)):
+    in_space, in_plane = ((m[i] - m[j]).norm() for m in middles)
+    assert torch.isclose(in_space, in_plane), "the means lie in the plane: distances stay"
+assert (flat.norm(dim=1) <= (points - middles[0][0]).norm(dim=1) + 1e-4).all()
+print("plane holds: distances of the means stay, and no other distance grows.")
+
+# %% [markdown]
+# Now train two small networks on this page, on scikit-learn's digits: one with hard labels, one with label
+# smoothing. We look at digits that neither has seen.
+
+# %%
+from torch import nn
+
+from kdutils import data
+
+digits = data.load("digits")
+x, y = digits.train.images.flatten(1).float() / 255, digits.train.labels  # [1100, 784], [1100]
+x_new, y_new = digits.test.images.flatten(1).float() / 255, digits.test.labels
+
+
+def network(smoothing: float, seed: int = 0) -> nn.Sequential:
+    """A small network: two hidden layers, the second one's 64 values are its features."""
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))  # fmt: skip
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(60):  # epochs
+        for batch in torch.randperm(len(x)).split(100):
+            loss = F.cross_entropy(net(x[batch]), y[batch], label_smoothing=smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return net.eval()
+
+
+three, RATIO = (1, 8, 3), "scatter within classes / between"
+nets = {s: network(s) for s in ex.SMOOTHINGS}
+flat, table = {}, {}
+with torch.no_grad():
+    for s, net in nets.items():
+        features = net[:-1](x_new)  # [N, 64]
+        flat[s] = plane(features, y_new, three)
+        rest = net(x_new).softmax(1).scatter(1, y_new[:, None], 0)  # the wrong classes' share
+        rest = rest / rest.sum(dim=1, keepdim=True)
+        doubt = -(rest * rest.clamp(min=1e-12).log()).sum(dim=1)  # [N], in nats
+        within = torch.stack([features[y_new == k].var(dim=0).sum() for k in range(10)]).mean()
+        between = (
+            torch.stack([features[y_new == k].mean(dim=0) for k in range(10)]).var(dim=0).sum()
+        )
+        table[f"smoothing {s:g}"] = {
+            "accuracy (%)": metrics.accuracy(net(x_new), y_new),
+            RATIO: float(within / between),
+            "wrong classes that share the rest": float(doubt.exp().mean()),
+        }
+pd.DataFrame(table).T.round(3)
+
+# %% tags=["hide-input"]
+fig, axes = plt.subplots(1, len(flat), figsize=(10, 3.4))
+for ax, (s, points) in zip(axes, flat.items(), strict=True):
+    for style, k in enumerate(three):
+        ax.plot(*points[y_new == k].T, figures.MARKERS[style], color=figures.COLORS[style], mfc="none", ms=4, label=f"digit {k}")  # fmt: skip
+    ax.set(title=f"smoothing {s:g}", xlabel="in the plane", xticks=[], yticks=[], aspect="equal", adjustable="datalim")  # fmt: skip
+axes[0].set(ylabel="in the plane")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
+figures.count(fig, [int(torch.isin(y_new, torch.tensor(three)).sum())], "digits", "test images", bars=False)  # fmt: skip
+words = "; ".join(f"{name} {row[RATIO]:.3f}" for name, row in table.items())
+figures.show(fig, name="10_smoothing", alt=f"Three classes projected to a plane. {RATIO}: {words}.")
+
+# %% [markdown]
+# Compare the panels, and the second column of the table. If smoothing pulls the images of a class
+# together, the scatter within falls. The last column is the perplexity of the answer without the true class:
+# over how many *wrong* classes is the rest spread? A student can learn from that rest only where it is
+# uneven, and where it differs from image to image.
+#
+# ## 5. Is a smoothed teacher a worse teacher?
+#
+# Now on CIFAR-10, with the teacher WideResNet and the student of [chapter 05](05_deeper_distillation.ipynb).
+# The three teachers differ in their smoothing alone, and so do their students.
+
+# %%
+from IPython.display import Markdown
+
+
+def over(first: str, second: str = ex.HARD) -> str:
+    """First arm minus second in points, or that there is no record."""
+    if not (lab.records(first) and lab.records(second)):
+        return "not recorded"
+    d = lab.difference(first, second)
+    half = f" ± {d['ci95']:.2f}" if d["ci95"] else ""
+    return f"{d['difference']:+.2f}{half} (n = {d['n']})"
+
+
+gains = {name: lab.mean(name, "test_accuracy") - lab.mean(ex.HARD, "test_accuracy") for name in (*ex.ROUTES, BOUND)}  # fmt: skip
+best = max(ex.ROUTES, key=lambda name: np.nan_to_num(gains[name], nan=-100))
+said = ("teacher's accuracy (%)", "teacher's NLL", "student's accuracy (%)", "student's NLL")
+rows = {}
+for s in ex.SMOOTHINGS:
+    teacher, student = ex.teacher_name(s), ex.student_name(s)
+    cells = [lab.cell(a, m) for a in (teacher, student) for m in ("test_accuracy", "test_nll")]
+    rows[f"smoothing {s:g}"] = dict(zip(said, cells, strict=True))
+display(pd.DataFrame(rows).T)
+plain = ex.student_name(0)
+lab.differences("test_accuracy", {
+    f"A student of smoothing {s:g} over one of smoothing 0": (ex.student_name(s), plain)
+    for s in ex.SMOOTHINGS[1:]
+})  # fmt: skip
+
+# %% [markdown]
+# Each teacher was trained once. So a difference between two students' means contains the luck of two
+# teachers, and the interval, which is about seeds of the student, does not. Chapter 05 measures how large
+# that luck is.
+#
+# ## 6. What we saw
+#
+# Your predictions, one by one.
+
+# %% tags=["hide-input"]
+k = len(ours.classes) - 2  # CIFAR-10's ship
+Markdown(f"""
+1. {ours.classes[k]}: {said_of[k] if asked else "not recorded"}.
+2. {probed.loc[ex.PROBE].iloc[-1] if asked else "not recorded"} % on test images, fitted to {len(labels):,} images.
+3. Over hard labels, in points: {"; ".join(f"{name} {over(name)}" for name in ex.ROUTES)}.
+4. The bound: {over(BOUND)} points. The best route, {best}, has {gains[best] / gains[BOUND]:.0%} of that.
+5. With smoothing .2 the teacher scores {lab.cell(ex.teacher_name(0.2), "test_accuracy")} %, without {lab.cell(ex.teacher_name(0), "test_accuracy")} %; its student {over(ex.student_name(0.2), plain)} points over the other.
+""")
+
+# %% [markdown]
+# How to read these answers, whatever the numbers are:
+#
+# - **A stranger's answer need not be right to be useful.** It has to be *consistent*: the same kind of
+#   image must get the same kind of answer. That is what the probe measures.
+# - **A route is judged against hard labels under the same budget**, not against the stranger's own score.
+# - **Four routes are four tries.** The best of them looks better than it is. Its $p$ is corrected for that
+#   above; the share in answer 4 is not.
+# - **Smoothing has two effects**: on the teacher's own score and on what its answers tell. They can go in
+#   opposite directions, so the most accurate teacher need not be the best one.
+#
+# ## 7. Where it can mislead
+#
+# - **One stranger, one draw of images.** Another network of CIFAR-100 may see other things. All seeds learn
+#   from the same few images.
+# - **The data sets are relatives.** Both were collected from the same larger collection, in the same size,
+#   by the same people. A stranger from medicine would have less to say.
+# - **$T$ and $\alpha$ are fixed beforehand** and the same for all routes; each route may have a better
+#   setting. The size of the auxiliary loss is a setting, too.
+# - **The probe sees the labels twice**: it is fitted to them, and the student learns from them again.
+# - **One teacher for each smoothing.** Differences of the students contain the luck of the teachers.
+# - **The picture shows three classes of digits.** Choose three others in section 4 and look again.
+#
+# ## Exercises
+#
+# Solutions: [solutions/10_across_data_sets.py](solutions/10_across_data_sets.py).
+#
+# 1. *(5 minutes, easy)* A stranger gives every image the same answer. What do the masses make of it?
+#    *Check:* the uniform distribution over our classes.
+#    [Solution](solutions/10_across_data_sets.py#exercise-1).
+# 2. *(15 minutes, medium)* How many of the stranger's classes does a probe need? Keep only the $m$ classes
+#    with the largest variance of their logits and fit a probe to them. *Check:* with all classes it has the
+#    accuracy of section 2.
+#    [Solution](solutions/10_across_data_sets.py#exercise-2).
+# 3. *(15 minutes, medium)* Measure how much an answer tells: the mutual information between the
+#    stranger's top class and our label, in bits. *Check:* it is at most $\log_2 10$, and 0 for a stranger
+#    that always says the same.
+#    [Solution](solutions/10_across_data_sets.py#exercise-3).
+# 4. *(20 minutes, hard)* Show that a network which minimises the smoothed cross-entropy exactly has equal
+#    logits on all wrong classes, and compute the distance to the right one. *Check:* for $C = 10$ and
+#    $s = .1$ it is $\ln(.91 / .01) \approx 4.51$.
+#    [Solution](solutions/10_across_data_sets.py#exercise-4).
+#
+# ## Summary
+#
+# - A teacher of other classes can be asked, too. Its answers are features with names.
+# - Four routes bring them to a student: an auxiliary head, hints, a probe, masses.
+# - Label smoothing asks for equal logits on all wrong classes, which is what a student would learn from.
+#
+# ## Sources
+#
+# - R. Müller, S. Kornblith, G. Hinton (2019), *When does label smoothing help?*,
+#   [arXiv:1906.02629](https://arxiv.org/abs/1906.02629).
+# - A. Romero et al. (2015), *FitNets: hints for thin deep nets*,
+#   [arXiv:1412.6550](https://arxiv.org/abs/1412.6550).
+# - G. Alain, Y. Bengio (2016), *Understanding intermediate layers using linear classifier probes*,
+#   [arXiv:1610.01644](https://arxiv.org/abs/1610.01644).
+# - A. Krizhevsky (2009), *Learning multiple layers of features from tiny images* (CIFAR-10, CIFAR-100).

@@ -1,0 +1,173 @@
+"""Chapter 10: a teacher of CIFAR-100 for a student of CIFAR-10; and label smoothing in a teacher."""
+
+from dataclasses import replace
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kdutils import losses
+from kdutils.experiments import Arm, Profile
+from kdutils.losses import kd_loss
+from kdutils.models import FAMILIES, Family
+from kdutils.models.networks import Shape, cnn5
+from kdutils.recipes import Recipe
+
+from . import cifar, n05
+from .cifar import scores
+
+TITLE = "Across data sets"
+
+# images: of CIFAR-10, for students and for the probe; the teacher of CIFAR-100 has all of its own.
+# wide: classes of the other data set.
+BUDGET = {
+    "smoke": {
+        "images": 200,
+        "epochs": 8,
+        "teacher": {"model": "cnn5-w16", "epochs": 12, "n_train": 800},
+        "student": "cnn5-w4",
+        "aux": "aux-cnn5-w4-20",
+        "views": {"n_views": 2, "bits": 8},
+    },
+    "laptop": {
+        "images": 4_500,
+        "epochs": 30,
+        "teacher": {"epochs": 10},
+        "student": "cnn5",
+        "aux": "aux-cnn5-100",
+        "views": {"n_views": 4, "bits": 8},
+    },
+    "paper": {
+        "images": 4_500,
+        "epochs": 60,
+        "teacher": {},
+        "student": "cnn5",
+        "aux": "aux-cnn5-100",
+        "views": {"n_views": 8, "bits": 8},
+    },
+}
+
+HARD = "hard labels"
+FOREIGN, HOME = "a teacher of CIFAR-100", "a teacher of CIFAR-10"
+SOFT, HINTS = "its 100 answers, an auxiliary head", "its 100 logits as hints"
+PROBE, MASSES = "a linear probe of it", "its masses, mapped"
+ROUTES = (SOFT, HINTS, PROBE, MASSES)
+SMOOTHINGS = (0.0, 0.1, 0.2)
+
+
+class Auxiliary(nn.Module):
+    """A network with more outputs than its classes, which only training sees.
+
+    In training mode [B, classes + extra]; in evaluation mode [B, classes].
+    """
+
+    channels_last = True
+
+    def __init__(self, net: nn.Module, classes: int):
+        super().__init__()
+        self.net, self.classes = net, classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.net(images)
+        return logits if self.training else logits[:, : self.classes]
+
+
+def aux_cnn5(*numbers: int, in_shape: Shape, classes: int) -> Auxiliary:
+    """CNN5 of a width, if one is named first, with an auxiliary head of so many outputs."""
+    *width, extra = numbers
+    return Auxiliary(
+        cnn5(*width, in_shape=in_shape, classes=classes + extra, dropout=(0.0, 0.0)), classes
+    )
+
+
+def _split(z: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The cross-entropy of the student's own classes, and the logits of its auxiliary head."""
+    own = z.shape[1] - t.shape[1]
+    return F.cross_entropy(z[:, :own], y), z[:, own:]
+
+
+def auxiliary(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """Labels for the own head, the teacher's softened answers for the auxiliary one."""
+    hard, aux = _split(z, t, y)
+    soft = kd_loss(aux, t, None, recipe.temperature, alpha=1.0)
+    return recipe.alpha * soft + (1 - recipe.alpha) * hard
+
+
+def hints(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """The same with the teacher's logits as numbers to be met: centred, of unit variance a batch."""
+    hard, aux = _split(z, t, y)
+    wanted = t - t.mean(dim=1, keepdim=True)
+    wanted = wanted / wanted.std()
+    return recipe.alpha * F.mse_loss(aux, wanted) + (1 - recipe.alpha) * hard
+
+
+FAMILIES["aux-cnn5"] = Family(aux_cnn5, "(-wN)?-N", "'aux-cnn5-100', 'aux-cnn5-w4-20'")
+losses.OWN |= {"auxiliary": auxiliary, "hints": hints}
+
+
+def foreign(p: Profile) -> Recipe:
+    """The teacher of the other data set."""
+    own = BUDGET[p.name]["teacher"]
+    return replace(cifar.teacher(p), dataset=p.datasets["cifar100"], **own)
+
+
+def student(p: Profile, **changes) -> Recipe:
+    """CNN5 on few images of CIFAR-10; all routes have this budget."""
+    b = BUDGET[p.name]
+    few = {"n_train": b["images"], "epochs": b["epochs"], "model": b["student"]}
+    return cifar.student(p, **(few | changes))
+
+
+def arms(p: Profile) -> list[Arm]:
+    """Hard labels, four routes from the other data set, a teacher of the own; and smoothing."""
+    b = BUDGET[p.name]
+    table, teachers = partial(Arm, "Routes"), partial(Arm, "Teachers", once=True)
+    says = {"temperature": 4.0, "alpha": 0.5} | b["views"] | {"teacher": (foreign(p),)}
+    home = {"teacher": (cifar.teacher(p),)}
+    head = {"model": b["aux"]}
+    wide = scores()  # of other classes: there is no agreement
+    return [
+        teachers(FOREIGN, foreign(p), scores(), keep_logits=True),
+        teachers(HOME, cifar.teacher(p), scores(), keep_logits=True),
+        table(HARD, student(p), scores()),
+        table(SOFT, student(p, **says, **head, loss="auxiliary"), wide),
+        table(HINTS, student(p, **says, **head, loss="hints"), wide),
+        table(PROBE, student(p, **says, translate="probe"), scores(taught=True)),
+        table(MASSES, student(p, **says, translate="masses"), scores(taught=True)),
+        table(f"{HOME}, the bound", student(p, **(says | home)), scores(taught=True)),
+        *_smoothing(p),
+    ]
+
+
+def _smoothing(p: Profile) -> list[Arm]:
+    """One teacher of chapter 05 with label smoothing, and its students."""
+    b, out = n05.BUDGET[p.name], []
+    for smoothing in SMOOTHINGS:
+        taught_by = n05.teacher(p, "WideResNet", label_smoothing=smoothing)
+        learns = {"teacher": (taught_by,), "temperature": 4.0, "alpha": 0.9} | b["views"]
+        out += [
+            Arm("Label smoothing", teacher_name(smoothing), taught_by, scores(), once=True,
+                keep_logits=True),
+            Arm("Label smoothing", student_name(smoothing), n05.network(p, b["student"], **learns),
+                scores(taught=True)),
+        ]  # fmt: skip
+    return out
+
+
+def teacher_name(smoothing: float) -> str:
+    """The name of a teacher with this much label smoothing."""
+    return f"teacher, smoothing {smoothing:g}"
+
+
+def student_name(smoothing: float) -> str:
+    """The name of its student."""
+    return f"student of smoothing {smoothing:g}"
+
+
+def seen_as(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Mean probability that a teacher of other classes gives each of its own, for each of ours.
+
+    logits [N, theirs], labels [N]: float32 [classes, theirs], rows sum to 1.
+    """
+    one_hot = F.one_hot(labels, classes).float()  # [N, classes]
+    return (one_hot.T @ logits.float().softmax(1)) / one_hot.sum(dim=0)[:, None].clamp(min=1)
