@@ -2,7 +2,8 @@
 
     python examples/classify.py examples/student.int8.onnx photo.png
 
-The network says for itself what it needs: its classes and the size of its images stand in the file.
+The network says for itself what it needs: the file holds its classes and the size of its images.
+It knows no others: a picture of anything else gets one of these classes, too, often surely.
 """
 
 import argparse
@@ -19,26 +20,33 @@ def load(path: str) -> tuple[onnxruntime.InferenceSession, list[str], int]:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as why:  # onnxruntime's own exceptions have no common class
         raise ValueError(f"{path} is no network that onnxruntime can read: {why}") from None
-    classes = session.get_modelmeta().custom_metadata_map.get("classes", "").split(",")
-    shape = session.get_inputs()[0].shape
-    if len(classes) < 2 or len(shape) != 4 or shape[1:3] != [3, shape[3]]:
+    named = session.get_modelmeta().custom_metadata_map.get("classes")
+    classes = named.split(",") if named else []
+    take, give = session.get_inputs()[0], session.get_outputs()[0]
+    fits = len(take.shape) == 4 and take.shape[1:3] == [3, take.shape[3]]
+    if not (fits and take.type == "tensor(uint8)" and classes and give.shape[-1] == len(classes)):
         raise ValueError(
-            f"{path} takes {shape} and names {len(classes) - 1} classes. It must take "
-            "[batch, 3, size, size] pixels and name its classes: export it as chapter 11 does."
+            f"{path} takes {take.type} {take.shape}, gives {give.shape} and names {len(classes)} "
+            "classes. It must take uint8 pixels [batch, 3, size, size] and name the class of each "
+            "logit: export it as chapter 11 does."
         )
-    return session, classes, shape[3]
+    return session, classes, take.shape[3]
 
 
 def pixels(path: str, size: int) -> np.ndarray:
-    """An image file as uint8 [1, 3, size, size]: turned upright, cut to a square, scaled."""
+    """An image file as uint8 [1, 3, size, size]: upright, on white, cut to a square, scaled."""
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"{path} has 16 or 32 bits a value; save it with 8 bits.")
+            upright = ImageOps.exif_transpose(image).convert("RGBA")
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist. Name a picture, such as photo.png.") from None
-    except (UnidentifiedImageError, OSError) as why:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as why:
         raise ValueError(f"{path} is no picture that Pillow can read: {why}") from None
-    square = ImageOps.fit(upright, (size, size), Image.Resampling.BOX)
+    white = Image.new("RGBA", upright.size, "white")
+    solid = Image.alpha_composite(white, upright).convert("RGB")
+    square = ImageOps.fit(solid, (size, size), Image.Resampling.BOX)
     return np.asarray(square).transpose(2, 0, 1)[None]
 
 

@@ -654,8 +654,8 @@ Markdown(f"""
 #
 # - A teacher's loop is an ordinary training loop. Ours is equal, bit for bit, to a recipe.
 # - Views that are computed from (seed, epoch, image) can be shared by teacher and student.
-# - Validation may choose. What it promises for its own choice is too good. A schedule that settles
-#   leaves little to choose.
+# - Validation may choose. What it promises for its own choice is too good on average; a single run may
+#   deliver more. A schedule that settles leaves little to choose.
 # - Accuracy, calibration and what is said about wrong classes are three different things. One number
 #   mends the second. No temperature mends the third.
 # - Whether label smoothing in the teacher harms its student is disputed, and not decided here.

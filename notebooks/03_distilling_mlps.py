@@ -543,7 +543,7 @@ Markdown(f"""
 # Two conclusions stand whatever the numbers. Under SGD without labels, a weaker loss and a lower rate
 # are the same thing, by algebra and bit for bit. And a comparison of distillation is fair when students
 # differ in one thing: section 2 is a ladder for that reason. A third question is for the numbers: how
-# much depends on who teaches? Compare the last line of section 4's differences with the first.
+# much depends on who teaches, and how much on the loss? Compare the steps of section 2's ladder.
 #
 # ## Where it can mislead
 #

@@ -23,7 +23,7 @@
 # - say what the temperature does to a teacher's answers, and to the push that each class receives;
 # - run a sweep, choose from it honestly, and say how sure the choice is;
 # - explain why accuracy can stop depending on $T$;
-# - decide how many views, and how many bits, a teacher's stored answers need.
+# - measure what fewer views, and fewer bits, of a teacher's stored answers cost.
 #
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss and its factor $T^2$) and the stored
 # answers of [chapter 04](04_cnn5_from_a_larger_network.ipynb).
@@ -303,7 +303,7 @@ live.assign(mean=live.mean(axis=1)).round(1)
 # distilled ones learn from one file of stored answers. A setting therefore costs one student, and no teacher.
 # The figure below uses only a *cross* of the grid: all temperatures at one $\alpha$, and all weights at
 # one $T$. A cross can show what each knob does while the other one rests. It **cannot** show whether the
-# best temperature depends on $\alpha$; the whole grid can, and comes after it.
+# best temperature depends on $\alpha$; the whole grid can, where it is recorded.
 
 # %%
 lab.recipes("hard labels", "T = 4, alpha = 0.9")
@@ -522,11 +522,11 @@ Markdown(f"""
 # - **Low temperatures repeat the label.** Where answer 1 is close to one class at $T = 1$, the teacher's
 #   gradient points where the label's does (section 2), and the student has little to gain.
 # - **High temperatures all ask for the same thing**: to match the logits. If the range in answer 3
-#   stays below its limit, this is the likely reason, and any $T$ on the plateau will do. A search
-#   for the best one finds little but luck.
+#   stays below its limit, this is the likely reason, and these runs cannot choose among them. Answer
+#   3 says how large a difference they leave open.
 # - **The three temperatures of the project say nothing about teachers.** Its answers belonged to other
-#   images ([chapter 04](04_cnn5_from_a_larger_network.ipynb)), so no temperature could bring out what its teacher knew. The luckiest of some
-#   forty settings is explanation enough. Our sweep, with the right answers, cannot be compared with that.
+#   images ([chapter 04](04_cnn5_from_a_larger_network.ipynb)), so no temperature could bring out what its teacher knew. Luck
+#   among some forty settings is one explanation; that $T$ sets the strength of a smoothing is another. Our sweep, with the right answers, cannot be compared with that.
 # - **Accuracy is not everything.** Compare the calibration errors of the distilled students with that of
 #   the hard labels: a setting may be better in one and worse in the other.
 #
@@ -537,8 +537,8 @@ Markdown(f"""
 # - **A plateau belongs to its budget**: this student, this teacher, this share of the images, this
 #   schedule.
 # - **The learning rate was tuned for no setting**, although the gradient's length changes with both knobs.
-#   Try `lr=0.1` in section 3: high temperatures then fail, for a reason that has nothing to do with what the
-#   teacher knows. Could another rate bring the hard labels up to the distilled students? This page does
+#   Try `lr=0.1` in section 3, and see what happens to the high temperatures: whatever it is, it has nothing to
+#   do with what the teacher knows. Could another rate bring the hard labels up to the distilled students? This page does
 #   not show it; give them several rates, and see.
 #   [Chapter 03](03_distilling_mlps.ipynb) shows how such a change can pass for an effect of
 #   distillation.
@@ -552,7 +552,7 @@ Markdown(f"""
 # - **Several intervals.** About one in twenty would exclude zero if nothing had any effect, and those of
 #   three seeds are wide or, by luck, far too narrow.
 # - **Few runs for views and bits.** A cell of one run in that table has no interval. The pooled pairs of
-#   section 5 share seeds and images, so their interval is a little too narrow.
+#   section 5 share images, and where only one seed is recorded their interval says nothing about others.
 #
 # ## Exercises
 #

@@ -57,7 +57,8 @@ lab
 #
 # ## 1. Three networks, the same images
 #
-# The two students differ in what they learn from, and in nothing else. The published values are
+# The two students differ in what they learn from, and in their views (stored ones, or a new one in every
+# epoch). The published values are
 # those of the poster that [chapter 04](04_cnn5_from_a_larger_network.ipynb) takes apart: one run each, with the epoch chosen on the test set.
 
 # %%
@@ -357,11 +358,11 @@ picked = [divmod(int(cell), C) for cell in (*ranked[:3], *ranked[-3:])]
 rows = {f"{classes[i]} → {classes[j]}": {split: float(m[i, j]) for split, m in change.items()}
         for i, j in picked}  # fmt: skip
 display(pd.DataFrame(rows).T.round(1).rename_axis("images per 10,000, distilled minus hard labels"))
-size = {split: sum(abs(row[split]) for row in rows.values()) for split in change}
+size = {split: sum(row[split] * np.sign(row["test"]) for row in rows.values()) for split in change}
 same = sum(row["test"] * row["val"] > 0 for row in rows.values())
 Markdown(
     f"Together the six picked confusions change by {size['test']:.0f} images per 10,000 on the images "
-    f"that picked them, and by {size['val']:.0f} on the others; {same} of 6 keep their sign. This "
+    f"that picked them, and in the same directions by {size['val']:.0f} on the others; {same} of 6 keep their sign. This "
     "takes away the luck of the images. The luck of the seeds stays: both columns show the same "
     "networks."
 )
@@ -631,8 +632,8 @@ distilled student. The larger one belongs to the more overconfident network.""")
 # %% [markdown]
 # How to read these numbers:
 #
-# - **Prediction 1.** Subtract the last number from the second. Only that part of the repairs can be
-#   the teacher's doing. The rest is what any new run exchanges. The pairs behind these means share
+# - **Prediction 1.** Subtract the last number from the second. That is how far the teacher raises
+#   their number; which images are repaired may be changed more. The rest is what any new run exchanges. The pairs behind these means share
 #   their runs, so we give no interval. Look at how far the groups lie apart in section 5.
 # - **Prediction 2.** Compare the two lists of classes. A class that is only on the first probably owes
 #   its place to a scatter that was narrow by luck. A class that is only on the second had a wide one.
@@ -654,7 +655,8 @@ distilled student. The larger one belongs to the more overconfident network.""")
 #   belong to this run.
 # - **Few pairs.** With three pairs, a $t$-interval has two degrees of freedom, and its length is largely
 #   luck. Section 4 has a remedy for ten classes. For a single number, only more seeds help.
-# - **Pooling assumes equal scatter.** A class with few errors scatters less than one with many, and
+# - **Pooling assumes equal scatter**, and the table of section 4 puts that in doubt where its scatters lie
+#   far apart. A finding by both tests is the safer one. A class with few errors scatters less than one with many, and
 #   the classes of one network are not independent: an image lost by one class is gained by another.
 #   So "20 degrees of freedom" is generous.
 # - **Views differ.** The distilled student sees its stored views in turn, the hard-label student a

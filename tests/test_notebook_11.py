@@ -74,6 +74,22 @@ def test_eight_bits_keep_the_answers_and_are_smaller(net, toy, exported):
     assert small.stat().st_size < exported.stat().st_size / 2
     said = {p.key: p.value for p in onnx.load(small).metadata_props}
     assert said["classes"].split(",") == list(toy.classes)
+    ties = (rounded == rounded.max(dim=1, keepdim=True).values).sum(dim=1)
+    assert (ties == 1).all()  # the logits themselves are not rounded
+
+
+def test_a_file_says_nothing_about_the_machine_that_wrote_it(exported):
+    assert not any(node.metadata_props for node in onnx.load(exported).graph.node)
+    assert b"site-packages" not in exported.read_bytes()
+
+
+def test_calls_take_turns_in_changing_order():
+    order = []
+    calls = {name: (lambda name=name: order.append(name)) for name in "abc"}
+    taken = device.in_turns(calls, rounds=20, warm_up=2)
+    assert taken.shape == (20, 3) and list(taken) == list("abc") and (taken >= 0).all(axis=None)
+    rounds = ["".join(order[k : k + 3]) for k in range(0, 66, 3)]
+    assert {"".join(sorted(r)) for r in rounds} == {"abc"} and len(set(rounds)) > 3
 
 
 def test_what_cannot_be_exported_says_what_to_do(toy, tmp_path):
@@ -115,6 +131,13 @@ def test_the_script_names_the_class_that_the_network_names(toy, exported, net, t
         assert first == [toy.classes[p.argmax()], f"{p.max():.1%}"]
 
 
+def test_transparent_pixels_are_white(exported, tmp_path):
+    clear, white = tmp_path / "clear.png", tmp_path / "white.png"
+    Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(clear)
+    Image.new("RGB", (40, 40), "white").save(white)
+    assert classify(exported, clear).stdout == classify(exported, white).stdout != ""
+
+
 def test_the_script_imports_no_pytorch(exported, tmp_path):
     picture = tmp_path / "picture.jpg"
     Image.new("L", (300, 200), 90).save(picture)  # grey, and no square
@@ -136,11 +159,18 @@ def test_the_script_says_what_is_wrong(exported, tmp_path):
     model = onnx.load(exported)
     del model.metadata_props[:]
     onnx.save(model, bare)
+    deep = tmp_path / "deep.png"
+    Image.new("I;16", (32, 32)).save(deep)
+    short = tmp_path / "short.onnx"  # fewer names than logits
+    onnx.helper.set_model_props(model, {"classes": "one,two"})
+    onnx.save(model, short)
     for arguments, said in (
+        ((exported, deep), "save it with 8 bits"),
+        ((short, picture), "names 2 classes.*the class of each"),
         ((exported, text), "no picture that Pillow can read"),
         ((exported, tmp_path / "none.png"), "does not exist"),
         ((text, picture), "no network that onnxruntime can read"),
-        ((bare, picture), "must take .*name its classes"),
+        ((bare, picture), "names 0 classes. It must take uint8"),
     ):
         done = classify(*arguments)
         assert done.returncode == 1 and "Traceback" not in done.stderr

@@ -146,17 +146,21 @@ def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: 
     """
     first = next(k for k, row in enumerate(rows) if row.kind == "total")
     total, right, made = rows[first].piece, rows[-1].piece, []
+    steps = [row for row in rows[:first] if "luck" not in row.label]
     for said, test in (
         ("raised by {}", lambda p: p.told and p.mean > 0),
         ("lowered by {}", lambda p: p.told and p.mean < 0),
         ("with {}, where the interval includes zero", lambda p: p.told is False),
         ("with {}, from too few seeds for an interval", lambda p: p.told is None),
     ):
-        if some := [f"{r.label} ({r.piece})" for r in rows[:first] if test(r.piece)]:
+        if some := [f"{r.label} ({r.piece})" for r in steps if test(r.piece)]:
             made.append(said.format(" and ".join(filter(None, [", ".join(some[:-1]), some[-1]]))))
     text = (
         f"our imitation of the false gain is **{total} points** (n = {total.n}{_unclear(total)}), "
     )
+    for row in rows[:first]:
+        if row not in steps:  # its interval does not ask whether there is any
+            made.append(f"and {row.label}, above zero by construction, put at {row.piece}")
     text += "; ".join(made)
     if claim is not None:
         text += f"; published {what}: +{claim:g}"

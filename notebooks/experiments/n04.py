@@ -53,7 +53,7 @@ CHOICES = {
 SHARES = {"5 % of the images": 0.05, "20 % of the images": 0.2}
 # the published gain that a share stands beside, the settings tried for it, and on which images
 CLAIMED = {
-    "5 % of the images": (0.85, 45, "for 5 % of the images"),
+    "5 % of the images": (0.85, 45, "at another T and α, for 5 % of the images"),
     "20 % of the images": (0.95, 40, "for all images"),
 }
 
