@@ -98,20 +98,18 @@ def test_solution_2_has_the_power_that_a_simulation_shows(solutions):
 
 def test_solution_3_turns_undo_what_blocks_see(solutions):
     def latencies(calls, warm_up, rounds, clock=time.perf_counter):
-        found = []
+        found, dice = [], np.random.default_rng(0)
         for _ in range(rounds):
             row = {}
-            for name, call in calls.items():
-                start = clock()
+            for name in dice.permutation(list(calls)):
+                call, start = calls[name], clock()
                 call()
-                row[name] = 1000 * (clock() - start)
+                row[str(name)] = 1000 * (clock() - start)
             found.append(row)
         return pd.DataFrame(found)
 
     turns, blocks = solutions.drift(latencies)
-    assert turns == pytest.approx(1, abs=0.1) and blocks == pytest.approx(
-        100 * (1.01**30 - 1), rel=0.05
-    )
+    assert turns < 3 and blocks == pytest.approx(100 * (1.01**30 - 1), rel=0.05)
 
 
 def test_solution_4_reads_off_a_factor(solutions):
@@ -119,3 +117,5 @@ def test_solution_4_reads_off_a_factor(solutions):
     assert solutions.worth_in_parameters(parameters, accuracy, 2000, 74) == pytest.approx(2)
     assert solutions.worth_in_parameters(parameters, accuracy, 1000, 71) == pytest.approx(2**0.5)
     assert np.isnan(solutions.worth_in_parameters(parameters, accuracy, 8000, 78))
+    with pytest.raises(ValueError, match="do not rise"):
+        solutions.worth_in_parameters(parameters, [70, 72, 71, 76], 2000, 74)

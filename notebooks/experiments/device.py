@@ -147,8 +147,11 @@ def _keep_logits(graph: onnx.GraphProto) -> None:
     rounded = made_by[back.input[0]]
     last = made_by[rounded.input[0]]
     last.output[list(last.output).index(rounded.input[0])] = LOGITS
-    graph.node.remove(back)
-    graph.node.remove(rounded)
+    for node in (back, rounded):
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for constant in [c for c in graph.initializer if c.name not in used]:
+        graph.initializer.remove(constant)
 
 
 def session(path: Path, threads: int = 1) -> Callable[[np.ndarray], np.ndarray]:

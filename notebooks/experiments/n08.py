@@ -147,7 +147,7 @@ def _grid(p: Profile, step: int) -> list[Arm]:
 
 
 def _schedule(p: Profile) -> list[Arm]:
-    """The same epochs with one-cycle SGD, which suits such networks better than Adam."""
+    """The same epochs with another recipe: one-cycle SGD, its rate and its weight decay."""
     sgd = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4, "schedule": "one-cycle"}
     return [
         Arm(

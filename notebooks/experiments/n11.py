@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from torch import Tensor, nn
+
 from kdutils.experiments import Arm, Profile
 
 from . import n08
@@ -27,3 +29,14 @@ def arms(p: Profile) -> list[Arm]:
         replace(found[name], table="Three networks", source="", **changes)
         for name, changes in ({TEACHER: {}} | students).items()
     ]
+
+
+class Nothing(nn.Module):
+    """The mean of an image, once for each class: what a runtime costs by itself."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(1, 2, 3))[:, None].expand(-1, self.classes)

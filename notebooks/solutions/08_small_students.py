@@ -60,8 +60,8 @@ def seeds_needed(gap: float, sigma: float, power: float = 0.8, level: float = 0.
 # %% [markdown]
 # ## Exercise 3
 #
-# In turns, A and its twin are always one call apart, so they differ by about 1 %. In blocks, the
-# twin's calls come when the machine is already slower by a factor of $1.01^{\text{rounds}}$.
+# In turns, A and its twin are never more than three calls apart, now one first and now the other. In
+# blocks, the twin's calls come when the machine is already slower by a factor of $1.01^{\text{rounds}}$.
 
 
 # %%
@@ -99,8 +99,11 @@ def worth_in_parameters(parameters, accuracy, size: float, distilled: float) -> 
     """How many times as many parameters a hard-label student needs to equal a distilled one.
 
     parameters, accuracy: of the hard-label students, both rising. size, distilled: parameters and
-    accuracy of the distilled one. NaN where no hard-label student is so accurate.
+    accuracy of the distilled one. NaN where no hard-label student is so accurate; ValueError where
+    the accuracies do not rise.
     """
+    if not (np.diff(accuracy) > 0).all():
+        raise ValueError(f"the accuracies {list(accuracy)} do not rise: nothing can be read off.")
     if not accuracy[0] <= distilled <= accuracy[-1]:
         return float("nan")
     return float(np.exp(np.interp(distilled, accuracy, np.log(parameters))) / size)
