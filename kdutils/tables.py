@@ -94,7 +94,11 @@ def difference_in_words(d: Mapping, metric: str) -> str:
     p = f"p {_probability(d['p'])}"
     if "holm" in d:
         p += f" (Holm {_probability(d['holm'])})"
-    unclear = " These seeds do not tell it from zero." * (abs(d["difference"]) <= d["ci95"])
+    unclear = ""
+    if abs(d["difference"]) <= d["ci95"]:
+        unclear = " These seeds do not tell it from zero."
+    elif d.get("holm", 0) >= 0.05:
+        unclear = " After the correction it is not told from zero."
     return f"{said} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{unclear}"
 
 

@@ -237,7 +237,8 @@ print(f"smallest p belongs to the class with the smallest estimate of scatter: {
 # far more often the class whose scatter was underestimated most.
 #
 # Two remedies. For the scatter: estimate one scatter from all ten classes together (*pooling*). This
-# assumes that the classes scatter about equally, and it replaces 2 degrees of freedom by about 20.
+# assumes that the classes scatter about equally, and it replaces the degrees of freedom of one class by ten times
+# as many.
 # For the ten tests: **Holm's correction** (1979). Sort the $m$ p-values from smallest to largest,
 #
 # $$ \tilde p_{(i)} = \max_{j \le i}\ \min\bigl(1,\ (m - j + 1)\, p_{(j)}\bigr) . $$
@@ -658,7 +659,7 @@ distilled student. The larger one belongs to the more overconfident network.""")
 # - **Pooling assumes equal scatter**, and the table of section 4 puts that in doubt where its scatters lie
 #   far apart. A finding by both tests is the safer one. A class with few errors scatters less than one with many, and
 #   the classes of one network are not independent: an image lost by one class is gained by another.
-#   So "20 degrees of freedom" is generous.
+#   So ten times the degrees of freedom is generous.
 # - **Views differ.** The distilled student sees its stored views in turn, the hard-label student a
 #   new view in each epoch (`n_views` in the table of section 1). Part of any difference may come from
 #   that.

@@ -60,13 +60,15 @@ def test_grid_width_and_patience_change_what_they_say(arms):
     for r in cells:
         assert differ(r, arms[ex.FROM_WEAK].recipe) <= {"temperature", "alpha"}
     for learns in (ex.HARD, ex.FROM_STRONG):
-        plain = arms[f"{learns}, no dropout"].recipe
+        plain, best = (
+            arms[name].recipe for name in (f"{learns}, no dropout", ex.best_name(learns))
+        )
+        assert differ(plain, best) == {"optimizer", "lr", "weight_decay", "schedule"}
         for name, arm in arms.items():
             if name.startswith(f"{learns}, width"):
-                assert differ(plain, arm.recipe) <= {"model"}
-            if name.startswith(f"{learns}, no dropout,"):
-                schedule = {"optimizer", "lr", "weight_decay", "schedule"}
-                assert differ(plain, arm.recipe) <= ({"epochs"} if "times" in name else schedule)
+                assert differ(best, arm.recipe) <= {"model"}
+            if name.startswith(ex.best_name(learns)):
+                assert differ(best, arm.recipe) <= {"epochs"}
 
 
 def test_the_grid_of_laptop_is_the_one_that_the_project_proposed():

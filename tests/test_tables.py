@@ -165,3 +165,6 @@ def test_questions_asked_together_are_corrected_together(store, lab):
     words = [f"{x:.3f}".lstrip("0") for x in (p, 2 * p)]
     assert said.count(f"p = {words[0]} (Holm = {words[1]})") == 2
     assert said.endswith("$p$ corrected for 2 questions asked at once.")
+    assert "not told" not in said
+    d = {"difference": 2.0, "ci95": 1.9, "p": 0.04, "holm": 0.12, "n": 3}
+    assert tables.difference_in_words(d, "test_accuracy").endswith("it is not told from zero.")

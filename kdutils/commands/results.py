@@ -130,7 +130,7 @@ def headlines() -> list[dict[str, object]]:
             row = {"chapter": number, "what": what, "arm": arm.name, "n": n}
             unit, digits = tables.UNITS[metric], tables.digits_of(metric)
             sign = "+" if second else ""
-            row["published"] = f"{published:{sign}g} {unit}"
+            row["published"] = f"{published:{sign}g} {unit}".replace("-", "−")
             ours = "not recorded" if mean is None else f"{mean:{sign}.{digits}f}"
             row["ours"] = ours.replace("-", "−") + ("" if half is None else f" ± {half:.{digits}f}")
             rows.append(

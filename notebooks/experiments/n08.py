@@ -127,7 +127,7 @@ def arms(p: Profile) -> list[Arm]:
             beside = scores(accuracy.get(learns + without), taught=learns != HARD)
             student = learner(p, of_width(p, kind), learns)
             out.append(table(f"{learns}{without}", student, beside))
-    return out + _grid(p, b["step"]) + _schedule(p) + _widths(p) + _longer(p)
+    return out + _grid(p, b["step"]) + _schedule(p) + _widths(p)
 
 
 def _grid(p: Profile, step: int) -> list[Arm]:
@@ -146,16 +146,27 @@ def _grid(p: Profile, step: int) -> list[Arm]:
     ]
 
 
+# another recipe for the same epochs: its rate and weight decay, too
+ONE_CYCLE = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4, "schedule": "one-cycle"}
+
+
+def best_name(learns: str, times: int = 1) -> str:
+    """The name of a student without dropout, by one-cycle SGD, of so many times the epochs."""
+    more = f", {times} times the epochs" if times > 1 else ""
+    return f"{learns}, no dropout, one-cycle SGD{more}"
+
+
 def _schedule(p: Profile) -> list[Arm]:
-    """The same epochs with another recipe: one-cycle SGD, its rate and its weight decay."""
-    sgd = {"optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4, "schedule": "one-cycle"}
+    """One-cycle SGD, for the project's epochs and for longer."""
+    b = BUDGET[p.name]
     return [
         Arm(
             "One-cycle SGD",
-            f"{learns}, no dropout, one-cycle SGD",
-            learner(p, of_width(p, PLAIN), learns, **sgd),
+            best_name(learns, times),
+            learner(p, of_width(p, PLAIN), learns, **ONE_CYCLE, epochs=times * b["epochs"]),
             scores(taught=learns != HARD),
         )
+        for times in (1, *b["longer"])
         for learns in (HARD, FROM_STRONG)
     ]
 
@@ -166,7 +177,7 @@ def _widths(p: Profile) -> list[Arm]:
         Arm(
             "Width",
             width_name(learns, width),
-            learner(p, of_width(p, PLAIN, width), learns),
+            learner(p, of_width(p, PLAIN, width), learns, **ONE_CYCLE),
             scores(taught=learns != HARD),
         )
         for width in BUDGET[p.name]["widths"]
@@ -177,23 +188,3 @@ def _widths(p: Profile) -> list[Arm]:
 def width_name(learns: str, width: int) -> str:
     """The name of a student of this width, in channels of its first convolution."""
     return f"{learns}, width {width}"
-
-
-def longer_name(learns: str, times: int) -> str:
-    """The name of a student of this many times the epochs."""
-    return f"{learns}, no dropout" + (f", {times} times the epochs" if times > 1 else "")
-
-
-def _longer(p: Profile) -> list[Arm]:
-    """The same two students for more epochs."""
-    b = BUDGET[p.name]
-    return [
-        Arm(
-            "Longer training",
-            longer_name(learns, times),
-            learner(p, of_width(p, PLAIN), learns, epochs=times * b["epochs"]),
-            scores(taught=learns != HARD),
-        )
-        for times in b["longer"]
-        for learns in (HARD, FROM_STRONG)
-    ]

@@ -18,7 +18,7 @@ BUDGET = {
 }
 
 TEACHER = n08.STRONG
-HARD, DISTILLED = (f"{learns}, no dropout" for learns in (n08.HARD, n08.FROM_STRONG))
+HARD, DISTILLED = (n08.best_name(learns) for learns in (n08.HARD, n08.FROM_STRONG))
 
 
 def arms(p: Profile) -> list[Arm]:
