@@ -382,9 +382,9 @@ lab.differences("test_accuracy", {
 k = len(ours.classes) - 2  # CIFAR-10's ship
 Markdown(f"""
 1. {ours.classes[k]}: {said_of[k] if asked else "not recorded"}.
-2. {probed.loc[ex.PROBE].iloc[-1] if asked else "not recorded"} % on test images, fitted to {len(labels):,} images.
+2. {f"{probed.loc[ex.PROBE].iloc[-1]} % on test images, fitted to {len(labels):,} images" if asked else "Not recorded"}.
 3. Over hard labels, in points: {"; ".join(f"{name} {over(name)}" for name in ex.ROUTES)}.
-4. The bound: {over(BOUND)} points. The best route, {best}, has {gains[best] / gains[BOUND]:.0%} of that.
+4. The bound: {over(BOUND)} points. {f"The best route, {best}, has {gains[best] / gains[BOUND]:.0%} of that." if lab.records(best) and lab.records(BOUND) else ""}
 5. With smoothing .2 the teacher scores {lab.cell(ex.teacher_name(0.2), "test_accuracy")} %, without {lab.cell(ex.teacher_name(0), "test_accuracy")} %; its student {over(ex.student_name(0.2), plain)} points over the other.
 """)
 

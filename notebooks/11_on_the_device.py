@@ -258,7 +258,8 @@ by_run = pd.DataFrame(rows, columns=columns)
 by_run.drop(columns=["bytes", "bytes int8"]).set_index(["arm", "seed"]).round(2)
 
 # %% [markdown]
-# Accuracies in percent, on the test images. Compare *answers changed* with the loss: images that change from
+# Accuracies in percent, on the test images. (A record counts from logits that are stored in 16 bits, so a
+# single image may be counted otherwise there.) Compare *answers changed* with the loss: images that change from
 # right to wrong and from wrong to right cancel in the accuracy. Is a loss left? And does anything of what
 # the teacher gave survive? That is a question about differences of differences: what int8 changed for the
 # distilled student, less what it changed for the student of hard labels with the same seed.
@@ -325,7 +326,7 @@ cost = pd.DataFrame({
     "peak memory (MiB)": {name: device.peak_memory(path) for name, path in paths.items()},
 })  # fmt: skip
 took = cost["ms, median"]
-cost.map("{:,.3g}".format)
+cost.map(lambda x: f"{x:,.0f}" if x > 100 else f"{x:.3g}")
 
 # %% [markdown]
 # *Student, int8* and *again* are one file under two names: an A/A control, which shows what this timing cannot

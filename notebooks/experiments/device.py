@@ -4,10 +4,13 @@ In: a network, its data set, a path. Out: files that onnxruntime runs; logits, m
 """
 
 import json
+import logging
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -199,25 +202,43 @@ def peak_memory(path: Path) -> float:
     return most - before
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ExecuTorch reports on the processor at length: nothing reaches the page while it works."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    logging.disable(logging.WARNING)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        logging.disable(logging.NOTSET)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def export_executorch(net: nn.Module, dataset: data.Dataset, path: Path) -> Path:
     """Write `Deployed` of a network for PyTorch's own runtime on phones, one image at a time.
 
     Needs the optional package executorch. XNNPACK computes what it can take.
     """
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
+    whole, one = Deployed(net, dataset).cpu().eval(), torch.zeros(1, *dataset.in_shape).byte()
+    with _quiet():
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
 
-    whole = Deployed(net, dataset).cpu().eval()
-    program = torch.export.export(whole, (torch.zeros(1, *dataset.in_shape, dtype=torch.uint8),))
-    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        program = torch.export.export(whole, (one,))
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        content = lowered.to_executorch().buffer
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(lowered.to_executorch().buffer)
+    Path(path).write_bytes(content)
     return Path(path)
 
 
 def predict_executorch(path: Path, images: torch.Tensor) -> torch.Tensor:
     """Logits of a .pte file about images uint8 [N, C, H, W]: float32 [N, classes]."""
-    from executorch.runtime import Runtime
+    with _quiet():
+        from executorch.runtime import Runtime
 
-    forward = Runtime.get().load_program(str(path)).load_method("forward")
-    return torch.cat([forward.execute([image[None].contiguous()])[0] for image in images])
+        forward = Runtime.get().load_program(str(path)).load_method("forward")
+        return torch.cat([forward.execute([image[None].contiguous()])[0] for image in images])
