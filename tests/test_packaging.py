@@ -28,11 +28,13 @@ IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "ipython": "IPython",
     "pyyaml": "yaml",
+    "pillow": "PIL",
     "jupyter-client": "jupyter_client",
     "axe-playwright-python": "axe_playwright_python",
 }
 # Used as programs or plugins: where, instead of an import.
 CALLED_IN = {
+    "onnxscript": ("notebooks/experiments/device.py", "dynamo=True"),  # torch's exporter needs it
     "jupyterlab": ("book/series.py", "jupyterlab"),
     "ipykernel": ("book/series.py", 'kernel_name="python3"'),
     "myst-nb": ("book/conf.py", "myst_nb"),
@@ -118,7 +120,7 @@ def test_the_tests_run_on_the_locked_version(name):
 def _imports():
     """Top-level packages that the series imports → one file that does."""
     found = {}
-    folders = [ROOT / name for name in ("kdutils", "book", "tests", "notebooks")]
+    folders = [ROOT / name for name in ("kdutils", "book", "tests", "notebooks", "examples")]
     files = [path for folder in folders for path in folder.rglob("*.py")]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -135,7 +137,10 @@ def _imports():
 
 def test_whatever_is_imported_is_asked_for():
     ours = {"kdutils", "book", "experiments", *(p.stem for p in (ROOT / "tests").glob("*.py"))}
-    known = {IMPORTED_AS.get(name, name) for name in WANTED} | set(sys.stdlib_module_names) | ours
+    extras = PROJECT["optional-dependencies"].values()
+    optional = {Requirement(text).name for texts in extras for text in texts}
+    asked = {IMPORTED_AS.get(name, name) for name in {*WANTED, *optional}}
+    known = asked | set(sys.stdlib_module_names) | ours
     assert {n: str(p) for n, p in _imports().items() if n not in known} == {}
 
 
