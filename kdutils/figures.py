@@ -15,6 +15,7 @@ from IPython.display import Image, display
 from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from . import ROOT, metrics
 
@@ -117,6 +118,14 @@ def dots(
 def reference(ax: Axes, x: float, y: float, label: str | None = None) -> None:
     """A published value, as the open diamond that stands for one in every results figure."""
     ax.plot(x, y, "D", mfc="white", mec="k", ms=7, ls="", markevery=1, zorder=3, label=label)
+
+
+def log_x(ax: Axes) -> None:
+    """A logarithmic axis whose ticks are plain numbers: 1, 3, 10, 30, ..."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
 
 
 def count(

@@ -563,7 +563,8 @@ if len(means) > 2:
             for x, found in (at := part.groupby(kind)["accuracy"].apply(list)).items():
                 figures.dot(ax, x, np.mean(found), style, yerr=metrics.shown_ci(found)[1])
             ax.plot(at.index, at.map(np.mean), color=figures.COLORS[style], ls=figures.DASHES[style], marker="", label=learns)  # fmt: skip
-        ax.set(xscale="log", xlabel=kind)
+        ax.set(xlabel=kind)
+        figures.log_x(ax)
     fig.supylabel("test accuracy (%)"), axes[0, 0].legend(loc="lower right")
     words = "; ".join(f"width {w}, {n}: {x:.2f}" for (w, n), x in means["accuracy"].items())
     lab.show(fig, "08_pareto", f"Accuracy against four costs. {words}.", lab.of("Width"))

@@ -372,7 +372,8 @@ labels = {"KiB": "file (KiB)", "ms, median": "latency, one image, one thread (ms
 for ax, kind in zip(axes, labels, strict=True):
     for style, (name, (which, found)) in enumerate(kinds.items()):
         figures.dot(ax, cost.loc[which, kind], np.mean(found), style, yerr=metrics.shown_ci(found)[1], label=name)  # fmt: skip
-    ax.set(xscale="log", xlabel=labels[kind])
+    ax.set(xlabel=labels[kind])
+    figures.log_x(ax)
 axes[0].set(ylabel="test accuracy (%)")
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3)
 words = "; ".join(f"{name} {np.mean(found):.2f}" for name, (_, found) in kinds.items())

@@ -39,3 +39,17 @@ def test_a_figure_needs_words():
     with pytest.raises(ValueError, match="too short"):
         figures.show(fig, alt="a plot")
     plt.close(fig)
+
+
+def test_a_logarithmic_axis_has_plain_numbers_and_no_crowd():
+    fig, ax = plt.subplots()
+    ax.plot([120, 8000], [1, 2])
+    figures.log_x(ax)
+    fig.draw_without_rendering()
+    low, high = ax.get_xlim()
+    shown = [
+        t for t, at in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True) if low <= at <= high
+    ]
+    assert [t.get_text() for t in shown] == ["100", "300", "1000", "3000"]
+    assert not [t for t in ax.get_xticklabels(minor=True) if t.get_text()]
+    plt.close(fig)
