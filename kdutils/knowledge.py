@@ -49,15 +49,16 @@ def translation(
     if len(counts) > classes or not counts.all():
         raise ValueError(f"each of {classes} classes needs a labelled image; there are {counts}.")
     logits = logits.float()
-    if kind == "probe":
+    if kind == "probe":  # of centred logits: stored ones may have lost their mean
+        logits = logits - logits.mean(dim=1, keepdim=True)
         fitted = LogisticRegression(max_iter=1000).fit(logits.numpy(), labels.numpy())
         weight, bias = (torch.from_numpy(x).float() for x in (fitted.coef_, fitted.intercept_))
         if classes == 2:  # scikit-learn keeps one row for two classes
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        return lambda z: z.float() @ weight.T + bias
+        return lambda z: (z.float() - z.float().mean(dim=1, keepdim=True)) @ weight.T + bias
     mass = logits.softmax(1).T @ F.one_hot(labels, classes).float()  # [theirs, ours]
-    shares = mass / counts  # as if all our classes were equally frequent
-    shares = shares / shares.sum(dim=1, keepdim=True)
+    shares = (mass / counts).clamp(min=1e-12)  # as if all our classes were equally frequent
+    shares = shares / shares.sum(dim=1, keepdim=True)  # uniform for a class that is never named
     return lambda z: (z.float().softmax(1) @ shares).clamp(min=1e-12).log()
 
 

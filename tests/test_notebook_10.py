@@ -42,14 +42,19 @@ def differ(a, b):
 
 def test_routes_share_one_budget_and_never_see_the_other_data_set(arms):
     hard = arms[ex.HARD].recipe
-    says = {"teacher", "temperature", "alpha", "n_views", "bits"}
+    says = {"teacher", "temperature", "alpha", "bits"}  # and no other views
     for name, own in {ex.PROBE: {"translate"}, ex.MASSES: {"translate"}}.items():
         assert differ(hard, arms[name].recipe) <= says | own
-    for name in (ex.SOFT, ex.HINTS):
-        assert {"model", "loss"} < differ(hard, arms[name].recipe) <= says | {"model", "loss"}
+    for name in (ex.SOFT, ex.MATCHED, ex.OTHERS):
+        assert (
+            {"model", "loss"}
+            < differ(hard, arms[name].recipe)
+            <= says | {"model", "loss", "teacher_order"}
+        )
         assert arms[name].recipe.dataset == hard.dataset != arms[name].recipe.teachers[0].dataset
-    bound = arms[f"{ex.HOME}, the bound"].recipe
-    assert differ(hard, bound) <= says and bound.teachers[0].dataset == hard.dataset
+    home = arms[ex.AT_HOME].recipe
+    assert differ(hard, home) <= says and home.teachers[0].dataset == hard.dataset
+    assert differ(arms[ex.SOFT].recipe, arms[ex.OTHERS].recipe) == {"teacher_order"}
 
 
 def test_teachers_of_chapter_5_differ_in_their_smoothing_alone(arms):
@@ -59,17 +64,22 @@ def test_teachers_of_chapter_5_differ_in_their_smoothing_alone(arms):
     }
     for s in ex.SMOOTHINGS[1:]:
         assert differ(plain, arms[ex.teacher_name(s)].recipe) == {"label_smoothing"}
-        students = (arms[ex.student_name(x)].recipe for x in (0, s))
-        assert differ(*students) == {"teacher"}
+        for t in ex.TEMPERATURES:
+            students = (arms[ex.student_name(x, t)].recipe for x in (0, s))
+            assert differ(*students) == {"teacher"}
+    alone, taught = arms[ex.ALONE].recipe, arms[ex.student_name(0)].recipe
+    assert differ(alone, taught) <= {"teacher", "temperature", "alpha", "n_views", "bits"}
 
 
 def test_a_probe_is_scikit_learns_logistic_regression():
-    fitted = LogisticRegression(max_iter=1000).fit(Z.numpy(), Y.numpy())
+    centred = (Z - Z.mean(dim=1, keepdim=True)).numpy()
+    fitted = LogisticRegression(max_iter=1000).fit(centred, Y.numpy())
     ours = translation("probe", Z, Y, 4)(Z).softmax(1)
-    assert np.allclose(ours, fitted.predict_proba(Z.numpy()), atol=1e-5)
+    assert np.allclose(ours, fitted.predict_proba(centred), atol=1e-5)
+    assert torch.allclose(ours, translation("probe", Z + 7, Y, 4)(Z - 3).softmax(1), atol=1e-3)
     two = translation("probe", Z, Y % 2, 2)(Z).softmax(1)
-    other = LogisticRegression(max_iter=1000).fit(Z.numpy(), (Y % 2).numpy())
-    assert np.allclose(two, other.predict_proba(Z.numpy()), atol=1e-5)
+    other = LogisticRegression(max_iter=1000).fit(centred, (Y % 2).numpy())
+    assert np.allclose(two, other.predict_proba(centred), atol=1e-5)
 
 
 def test_masses_are_bayes_rule_for_a_teacher_that_is_certain():
@@ -81,6 +91,16 @@ def test_masses_are_bayes_rule_for_a_teacher_that_is_certain():
         likelihood = torch.tensor([(theirs[labels == k] == j).double().mean() for k in range(3)])
         expected = (likelihood / likelihood.sum()).float()  # our classes equally frequent
         assert torch.allclose(found[theirs == j][0], expected, atol=1e-5)
+
+
+def test_a_class_that_the_stranger_never_names_is_shared_out_evenly():
+    z = torch.randn(60, 5, generator=DICE)
+    z[:, 4] = -300.0
+    found = translation("masses", z, torch.arange(60) % 3, 3)
+    assert torch.isfinite(found(z)).all()
+    only = torch.full((1, 5), -300.0)
+    only[0, 4] = 300.0
+    assert torch.allclose(found(only).exp(), torch.full((1, 3), 1 / 3), atol=1e-5)
 
 
 def test_a_class_without_an_image_cannot_be_translated_to():
@@ -111,7 +131,7 @@ def test_the_stranger_is_asked_with_its_own_normalisation_and_translated(store):
 
 def test_a_student_of_a_stranger_is_measured_on_its_own_classes(store):
     arms = {a.name: a.recipe for a in experiments.arms("10", "smoke")}
-    for name in (ex.SOFT, ex.HINTS, ex.PROBE):
+    for name in (ex.SOFT, ex.MATCHED, ex.PROBE):
         few = {"epochs": 2, "n_views": 1, "n_train": 100}
         stranger = replace(arms[name].teachers[0], epochs=1, n_train=100)
         record = runs.run(replace(arms[name], teacher=(stranger,), **few), store)
@@ -154,10 +174,10 @@ def test_the_two_heads_by_hand():
     hard = -z[:, :10].log_softmax(1)[range(6), y].mean()
     p, q = (t / 4).softmax(1), (z[:, 10:] / 4).softmax(1)
     soft = 16 * (p * (p / q).log()).sum(1).mean()
-    assert torch.isclose(ex.auxiliary(z, t, y, recipe), 0.5 * hard + 0.5 * soft, atol=1e-5)
-    wanted = (t - t.mean(1, keepdim=True)) / (t - t.mean(1, keepdim=True)).std()
+    assert torch.isclose(ex.auxiliary(z, t, y, recipe), hard + 0.5 * soft, atol=1e-5)
+    wanted = (t - t.mean(1, keepdim=True)) / 4
     assert torch.isclose(
-        ex.hints(z, t, y, recipe), 0.5 * hard + 0.5 * ((z[:, 10:] - wanted) ** 2).mean()
+        ex.matched(z, t, y, recipe), hard + 0.5 * ((z[:, 10:] - wanted) ** 2).mean()
     )
 
 

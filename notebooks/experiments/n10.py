@@ -32,7 +32,7 @@ BUDGET = {
     "laptop": {
         "images": 4_500,
         "epochs": 30,
-        "teacher": {"epochs": 10},
+        "teacher": {},
         "student": "cnn5",
         "aux": "aux-cnn5-100",
         "views": {"n_views": 4, "bits": 8},
@@ -49,10 +49,12 @@ BUDGET = {
 
 HARD = "hard labels"
 FOREIGN, HOME = "a teacher of CIFAR-100", "a teacher of CIFAR-10"
-SOFT, HINTS = "its 100 answers, an auxiliary head", "its 100 logits as hints"
+SOFT, MATCHED = "its 100 answers, an auxiliary head", "its 100 logits, matched"
 PROBE, MASSES = "a linear probe of it", "its masses, mapped"
-ROUTES = (SOFT, HINTS, PROBE, MASSES)
-SMOOTHINGS = (0.0, 0.1, 0.2)
+ROUTES = (SOFT, MATCHED, PROBE, MASSES)
+OTHERS = "its answers about other images, an auxiliary head"
+AT_HOME = "the teacher of CIFAR-10"
+SMOOTHINGS, TEMPERATURES = (0.0, 0.1, 0.2), (4.0, 1.0)
 
 
 class Auxiliary(nn.Module):
@@ -87,22 +89,23 @@ def _split(z: Tensor, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def auxiliary(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """Labels for the own head, the teacher's softened answers for the auxiliary one."""
+    """All of the labels for the own head, and alpha of the softened answers for the other."""
     hard, aux = _split(z, t, y)
-    soft = kd_loss(aux, t, None, recipe.temperature, alpha=1.0)
-    return recipe.alpha * soft + (1 - recipe.alpha) * hard
+    return hard + recipe.alpha * kd_loss(aux, t, None, recipe.temperature, alpha=1.0)
 
 
-def hints(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """The same with the teacher's logits as numbers to be met: centred, of unit variance a batch."""
+def matched(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """The same with the teacher's logits as numbers to be met: each image's centred, over T.
+
+    Source: Ba and Caruana 2014.
+    """
     hard, aux = _split(z, t, y)
-    wanted = t - t.mean(dim=1, keepdim=True)
-    wanted = wanted / wanted.std()
-    return recipe.alpha * F.mse_loss(aux, wanted) + (1 - recipe.alpha) * hard
+    wanted = (t - t.mean(dim=1, keepdim=True)) / recipe.temperature
+    return hard + recipe.alpha * F.mse_loss(aux, wanted)
 
 
 FAMILIES["aux-cnn5"] = Family(aux_cnn5, "(-wN)?-N", "'aux-cnn5-100', 'aux-cnn5-w4-20'")
-losses.OWN |= {"auxiliary": auxiliary, "hints": hints}
+losses.OWN |= {"auxiliary": auxiliary, "matched": matched}
 
 
 def foreign(p: Profile) -> Recipe:
@@ -129,29 +132,43 @@ def arms(p: Profile) -> list[Arm]:
     return [
         teachers(FOREIGN, foreign(p), scores(), keep_logits=True),
         teachers(HOME, cifar.teacher(p), scores(), keep_logits=True),
-        table(HARD, student(p), scores()),
+        # all see the same stored views
+        table(HARD, student(p, n_views=b["views"]["n_views"]), scores()),
         table(SOFT, student(p, **says, **head, loss="auxiliary"), wide),
-        table(HINTS, student(p, **says, **head, loss="hints"), wide),
+        table(MATCHED, student(p, **says, **head, loss="matched"), wide),
         table(PROBE, student(p, **says, translate="probe"), scores(taught=True)),
-        table(MASSES, student(p, **says, translate="masses"), scores(taught=True)),
-        table(f"{HOME}, the bound", student(p, **(says | home)), scores(taught=True)),
+        # mapped masses are probabilities already, and soft ones
+        table(
+            MASSES,
+            student(p, **(says | {"temperature": 1.0}), translate="masses"),
+            scores(taught=True),
+        ),
+        table(OTHERS, student(p, **says, **head, loss="auxiliary", teacher_order="permuted"), wide),
+        table(AT_HOME, student(p, **(says | home)), scores(taught=True)),
         *_smoothing(p),
     ]
 
 
 def _smoothing(p: Profile) -> list[Arm]:
-    """One teacher of chapter 05 with label smoothing, and its students."""
-    b, out = n05.BUDGET[p.name], []
+    """One teacher of chapter 05 with label smoothing, and its students at two temperatures.
+
+    A smoothed teacher has smaller logits, so that one temperature softens it more than another.
+    """
+    b = n05.BUDGET[p.name]
+    table = partial(Arm, "Label smoothing")
+    out = [table(ALONE, n05.network(p, b["student"]), scores())]
     for smoothing in SMOOTHINGS:
         taught_by = n05.teacher(p, "WideResNet", label_smoothing=smoothing)
-        learns = {"teacher": (taught_by,), "temperature": 4.0, "alpha": 0.9} | b["views"]
-        out += [
-            Arm("Label smoothing", teacher_name(smoothing), taught_by, scores(), once=True,
-                keep_logits=True),
-            Arm("Label smoothing", student_name(smoothing), n05.network(p, b["student"], **learns),
-                scores(taught=True)),
-        ]  # fmt: skip
+        name = teacher_name(smoothing)
+        out.append(table(name, taught_by, scores(), once=True, keep_logits=True))
+        for t in TEMPERATURES:
+            learns = {"teacher": (taught_by,), "temperature": t, "alpha": 0.9} | b["views"]
+            recipe = n05.network(p, b["student"], **learns)
+            out.append(table(student_name(smoothing, t), recipe, scores(taught=True)))
     return out
+
+
+ALONE = "the same student, hard labels"
 
 
 def teacher_name(smoothing: float) -> str:
@@ -159,9 +176,9 @@ def teacher_name(smoothing: float) -> str:
     return f"teacher, smoothing {smoothing:g}"
 
 
-def student_name(smoothing: float) -> str:
-    """The name of its student."""
-    return f"student of smoothing {smoothing:g}"
+def student_name(smoothing: float, temperature: float = TEMPERATURES[0]) -> str:
+    """The name of its student at a temperature."""
+    return f"student of smoothing {smoothing:g}, T = {temperature:g}"
 
 
 def seen_as(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
