@@ -403,8 +403,9 @@ lab.differences("test_accuracy", {
 
 # %% [markdown]
 # Each teacher was trained once. So a difference between two students' means contains the luck of two
-# teachers, and the interval, which is about seeds of the student, does not. Chapter 05 measures how large
-# that luck is.
+# teachers, and the interval, which is about seeds of the student, does not.
+# [Chapter 05](05_deeper_distillation.ipynb) says more about
+# that luck.
 #
 # ## 6. What we saw
 #
