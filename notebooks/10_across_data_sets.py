@@ -52,7 +52,7 @@ lab
 # 2. A linear classifier reads the teacher's hundred logits and names one of CIFAR-10's ten classes. How
 #    accurate is it on test images?
 # 3. Four routes from this teacher to the student: which of them beats hard labels, and by how much?
-# 4. A teacher of CIFAR-10 itself, trained on ten times the student's labels, is the yardstick. What share of
+# 4. A teacher of CIFAR-10 itself, trained on many more labels, is the yardstick. What share of
 #    its gain does the best route reach?
 # 5. A teacher is trained with label smoothing .2. Does its accuracy rise or fall? And its student's, at
 #    $T = 4$ and at $T = 1$?

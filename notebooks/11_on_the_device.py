@@ -240,7 +240,7 @@ errors.map("{:.2%}".format)
 # measured: a few hundred training images go through the network, and the smallest and largest values of
 # each layer are kept (*calibration*). This is **post-training quantisation**. It needs no labels and no
 # training. `onnxruntime` does it; our `device.quantise` is a few lines around it. Two things stay in
-# float32: the normalisation of the pixels, and the ten logits. Rounded logits would often be *equal*, and
+# float32: the normalisation of the pixels, and the ten logits. Rounded logits can be *equal*, and
 # then their order in the file would choose the class.
 
 # %%
