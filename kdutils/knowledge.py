@@ -6,8 +6,9 @@ networks. Out: for each epoch, the logits that each image learns from.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -62,15 +63,27 @@ def translation(
     return lambda z: (z.float().softmax(1) @ shares).clamp(min=1e-12).log()
 
 
+def average(logits: Sequence[torch.Tensor], ensemble: str = "logits") -> torch.Tensor:
+    """One answer of several teachers: logits [N, classes] of each -> float32 [N, classes].
+
+    "logits": their mean, which is the geometric mean of the probabilities. "probabilities": the
+    logarithm of the arithmetic mean. Source: Hinton et al. 2015, section 3, names both.
+    """
+    each = torch.stack([z.float() for z in logits])
+    if ensemble == "logits":
+        return each.mean(0)
+    return each.log_softmax(2).logsumexp(0) - math.log(len(each))
+
+
 @dataclass
 class Knowledge:
     """The logits that a recipe's teachers give on each view of its images.
 
-    nets: the teachers' networks, needed unless all is stored (`complete`); the logits of several
-    are averaged (the geometric mean of their probabilities; Hinton et al. 2015, section 5.1). With
-    `n_views`, one file holds all views, and val and test images too; else each view is new in its
-    epoch and has a file of its own, whose number methods take as `view`. A data set's posterior
-    needs neither networks nor files. Raises ValueError where a recipe asks for one that is unknown.
+    nets: the teachers' networks, needed unless all is stored (`complete`); the answers of several
+    are averaged (`average`), each stored by itself. With `n_views`, one file holds all views, and
+    val and test images too; else each view is new in its epoch and has a file of its own, whose
+    number methods take as `view`. A data set's posterior needs neither networks nor files. Raises
+    ValueError where a recipe asks for one that is unknown.
     """
 
     recipe: Recipe
@@ -91,7 +104,22 @@ class Knowledge:
     @property
     def complete(self) -> bool:
         """Whether no network need be asked: all views, and the test images, are known."""
+        if self.members:
+            return all(member.complete for member in self.members)
         return self.exact or bool(self.recipe.n_views and self._find())
+
+    @cached_property
+    def members(self) -> "list[Knowledge]":
+        """What each of several teachers says, alone; none where there is one teacher."""
+        teachers = self.recipe.teachers
+        if len(teachers) < 2:
+            return []
+        nets = [[net] for net in self.nets] or [()] * len(teachers)
+        alone = {"ensemble": "logits"}
+        return [
+            Knowledge(replace(self.recipe, teacher=(t,), **alone), self.dataset, self.store, net, self.device)
+            for t, net in zip(teachers, nets, strict=True)
+        ]
 
     def lesson(self, epoch: int) -> torch.Tensor:
         """What each image of the transfer set learns from in this epoch: [N, classes]."""
@@ -114,9 +142,11 @@ class Knowledge:
     def logits(self, epoch: int) -> torch.Tensor:
         """The teachers' logits for this epoch's view of all the recipe's images: [N, classes].
 
-        float16, and float32 from the posterior.
+        float16, and float32 from the posterior or of several teachers.
         """
         recipe = self.recipe
+        if self.members:
+            return average([member.logits(epoch) for member in self.members], recipe.ensemble)
         if self.exact:
             return log_posterior(self.dataset, recipe.train_on, recipe.n_train)
         view = 0 if recipe.views == "none" else recipe.view(epoch)
@@ -139,6 +169,8 @@ class Knowledge:
         """What the teachers say about the test images: float32 [N, classes] on the CPU."""
         if self.exact:
             return log_posterior(self.dataset, "test")
+        if self.members:
+            return average([member.on_test() for member in self.members], self.recipe.ensemble)
         if self.recipe.n_views:
             return self.translated(self.file.tensors["test"].float())
         return self.translated(self.answers(self.dataset.test.images).cpu())
@@ -160,7 +192,7 @@ class Knowledge:
             predict(net.to(self.device), images, self._taught_on(teacher), teacher.precision)
             for net, teacher in zip(self.nets, teachers, strict=True)
         ]
-        return torch.stack(each).mean(0)
+        return average(each, self.recipe.ensemble)
 
     def _taught_on(self, teacher: Recipe) -> Dataset:
         """A teacher's own data set, whose pixels it expects to be normalised as they were there."""

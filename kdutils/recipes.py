@@ -41,13 +41,14 @@ class Recipe:
     without_classes: classes left out. views: a kind from `views.KINDS`, drawn anew every epoch.
     view_stream: students of one seed share a stream; teachers have another, so that a teacher
     speaks about views it was not fitted to. teacher: a recipe, a tuple of them (fixed at every
-    seed; logits averaged), "posterior" (the data set's exact p(y|x)), or None for hard labels.
+    seed; several are an ensemble), "posterior" (the data set's exact p(y|x)), or None for hard labels.
     teacher_order: whose answers an image gets: its own ("matched"); another image's, the same in
     every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own class
     ("within-class"). temperature, alpha, soft_scale: as in `losses.kd_loss`. n_views: 0 for a new
     view every epoch; V for V views in turn, the same at every seed, so that what a teacher says
     about them is stored once, in `bits` bits. n_labels: only the first so many images have a label.
     translate: how answers of a teacher of other classes speak about ours (`knowledge.translation`).
+    ensemble: what of several teachers is averaged (`knowledge.average`).
     watch_test: look at the test images after every epoch, which an honest run never does.
     registered: (field, name, hash of the source) of each name of a reader's own, found by itself.
     check_names: whether the names must be known here; a record vouches for its own.
@@ -80,6 +81,7 @@ class Recipe:
     bits: Literal[16, 8] = 16
     n_labels: int | None = None
     translate: Literal["none", "probe", "masses"] = "none"
+    ensemble: Literal["logits", "probabilities"] = "logits"
     watch_test: Literal[False, True] = False
     loss: str = "kd"
     registered: tuple[tuple[str, str, str], ...] = ()
@@ -113,6 +115,8 @@ class Recipe:
             yield "n_labels", "None where there is no teacher: use n_train"
         if self.translate != "none" and not self.teachers:
             yield "translate", "'none' where no trained teacher is asked"
+        if self.ensemble != "logits" and len(self.teachers) < 2:
+            yield "ensemble", "'logits' where there are not several teachers"
         if not self.needs_teacher and self.loss == "pseudo-labels":
             yield "loss", "another one where there is no teacher to guess the labels"
 

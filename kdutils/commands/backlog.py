@@ -114,17 +114,26 @@ def publish_records(
     return written
 
 
-def publish_knowledge(recipe: Recipe, store: Store) -> list[Path]:
-    """Copy a recipe's stored knowledge to the committed layer: the files written, one or none.
+def _of_all(wanted: Recipe, recipe: Recipe, store: Store) -> Recipe:
+    """`wanted`, if its teacher's answers are stored, else the recipe of fewer images."""
+    known = Knowledge(wanted, data.load(wanted.dataset), store)
+    return wanted if known.complete else recipe
 
-    It speaks of the images that the teacher learned from, or, of a teacher of another data set, of
-    the student's. What is too large is reduced to eight views in eight bits; where that does not
+
+def publish_knowledge(recipe: Recipe, store: Store) -> list[Path]:
+    """Copy a recipe's stored knowledge to the committed layer: the files written, one a teacher.
+
+    It speaks of the images that the teacher learned from, or, where the answers about all of those
+    are not stored or it is a teacher of another data set, of the student's. What is too large is reduced to eight views in eight bits; where that does not
     fit either, a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
         return []
+    if len(recipe.teachers) > 1:  # each has a file of its own
+        alone = (replace(recipe, teacher=(t,), ensemble="logits") for t in recipe.teachers)
+        return [path for one in alone for path in publish_knowledge(one, store)]
     if recipe.teachers[0].dataset == recipe.dataset:
-        recipe = replace(recipe, n_train=recipe.teachers[0].n_train)
+        recipe = _of_all(replace(recipe, n_train=recipe.teachers[0].n_train), recipe, store)
     if recipe.n_views * (recipe.bits // 8) > KNOWLEDGE_VIEWS:
         recipe = replace(recipe, n_views=min(recipe.n_views, KNOWLEDGE_VIEWS), bits=8)
     known = Knowledge(recipe, data.load(recipe.dataset), store)

@@ -44,7 +44,8 @@ FAMILIES = {  # the course's chapters add theirs
 
 def _find(name: object) -> tuple[Family, list[int]] | None:
     """The family of a name and the numbers in it."""
-    for key, family in FAMILIES.items():
+    for key in sorted(FAMILIES, key=len, reverse=True):  # 'resnet50' before 'resnet' and 50
+        family = FAMILIES[key]
         if re.fullmatch(key + family.pattern.replace("N", r"[1-9]\d*"), str(name)):
             return family, [int(n) for n in re.findall(r"\d+", name.removeprefix(key))]
     return None
