@@ -69,8 +69,9 @@ def knowledge_of(recipe: Recipe, store: Store) -> Knowledge | None:
     if not recipe.needs_teacher:
         return None
     known = Knowledge(recipe, data.load(recipe.dataset), store, device=pick_device())
-    if not known.complete:
-        known.nets = [trained(teacher, store) for teacher in recipe.teachers]
+    for part in known.members or [known]:
+        if not part.complete:
+            part.nets = [trained(teacher, store) for teacher in part.recipe.teachers]
     return known
 
 
@@ -206,9 +207,10 @@ def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
     todo = []
     for recipe in recipes:
         known = recipe.needs_teacher and Knowledge(recipe, data.load(recipe.dataset), store)
-        if known and not known.complete:
-            absent = [t for t in recipe.teachers if store.weights(t) is None]
-            todo += _with_teachers(absent, store)
+        for part in (known.members or [known]) if known else ():
+            if not part.complete:
+                absent = [t for t in part.recipe.teachers if store.weights(t) is None]
+                todo += _with_teachers(absent, store)
         todo.append(recipe)
     return [*dict.fromkeys(todo)]
 

@@ -8,9 +8,9 @@ from conftest import needs_cifar10
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from kdutils import ROOT, data, experiments, metrics, views
+from kdutils import ROOT, data, experiments, metrics, runs, views
 from kdutils.commands.backlog import publish_knowledge
-from kdutils.knowledge import Knowledge
+from kdutils.knowledge import Knowledge, average
 from kdutils.runs import knowledge_of, run, run_all, trained
 from kdutils.store import Damaged, Store
 from kdutils.training import fit, predict
@@ -308,3 +308,42 @@ def test_committed_knowledge_fits_the_recorded_students(tmp_path):
     for student in students.values():
         answers = Knowledge(student, cifar, here).logits(0).float()
         assert metrics.accuracy(answers, cifar.train.labels[: len(answers)]) > 50
+
+
+# ---- several teachers
+
+
+def test_averages_of_answers_by_hand():
+    z = [torch.randn(6, 5), torch.randn(6, 5)]
+    p = [each.softmax(1) for each in z]
+    arithmetic = average(z, "probabilities").softmax(1)
+    assert torch.allclose(arithmetic, (p[0] + p[1]) / 2, atol=1e-6)
+    geometric = (p[0] * p[1]).sqrt()
+    expected = geometric / geometric.sum(dim=1, keepdim=True)
+    assert torch.allclose(average(z).softmax(1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("ensemble", ["logits", "probabilities"])
+@pytest.mark.parametrize("n_views", [0, 2])
+def test_an_ensemble_reads_what_each_of_its_teachers_has_stored(student, store, ensemble, n_views):
+    digits = data.load("digits")
+    both = (student.teacher, replace(student.teacher, seed=1))
+    recipe = replace(student, teacher=both, ensemble=ensemble, n_views=n_views, n_train=300)
+    nets = [trained(teacher, store) for teacher in both]
+    view = views.apply(digits.train.images[:300], "elastic", recipe.view_seed, 1)
+    expected = average([predict(net, view, digits).half() for net in nets], ensemble)
+    assert torch.allclose(knowledge_of(recipe, store).logits(1), expected, atol=1e-5)
+    on_test = average([predict(net, digits.test.images, digits) for net in nets], ensemble)
+    assert torch.allclose(knowledge_of(recipe, store).on_test(), on_test, atol=0.01)
+    if n_views:  # the answers of each are here: no network is asked, and none is trained
+        elsewhere = Store(store.local, store.published)
+        for weights in store.local.glob("*.weights.safetensors"):
+            weights.unlink()
+        assert knowledge_of(replace(recipe, seed=5), elsewhere).complete
+        assert len(runs.plan([replace(recipe, seed=5, epochs=1)], elsewhere)) == 1
+        assert publish_knowledge(recipe, elsewhere) and len(publish_knowledge(recipe, elsewhere)) == 0
+
+
+def test_one_teacher_is_no_ensemble(student):
+    with pytest.raises(ValueError, match="ensemble = 'probabilities' must be 'logits' where"):
+        replace(student, ensemble="probabilities")
