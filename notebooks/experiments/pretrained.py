@@ -6,6 +6,7 @@ from KDUTILS_WEIGHTS, or from PyTorch's own folder, and are downloaded where the
 
 import copy
 import hashlib
+import logging
 import os
 import pickle
 import socket
@@ -36,6 +37,10 @@ NAMES = {
 
 class MissingWeights(RuntimeError):
     """Weights are neither in their folder nor to be downloaded."""
+
+
+def _first_line(problem: Exception) -> str:
+    return next(iter(str(problem).splitlines()), type(problem).__name__)
 
 
 class Source(NamedTuple):
@@ -83,7 +88,7 @@ def state_dict(name: str) -> dict[str, Tensor]:
         ) from failed
     except (RuntimeError, pickle.UnpicklingError, EOFError) as broken:
         raise ValueError(
-            f"{path} holds no weights that PyTorch can read ({str(broken).splitlines()[0]}). "
+            f"{path} holds no weights that PyTorch can read ({_first_line(broken)}). "
             "Delete it; it is downloaded again."
         ) from broken
     finally:
@@ -238,22 +243,26 @@ def _clip(names: tuple[str, ...]) -> tuple[nn.Module, Tensor, float]:
     import open_clip
 
     own = folder() / "ViT-B-32.pt"
+    logging.disable(logging.CRITICAL)  # each of its many attempts to download is reported
     try:
         with torch.random.fork_rng(devices=[]):
             clip = open_clip.create_model(
                 "ViT-B-32-quickgelu", pretrained=str(own) if own.exists() else "openai"
             ).eval()
-    except (RuntimeError, pickle.UnpicklingError, KeyError) as broken:
-        raise ValueError(f"{own} holds no weights of CLIP ViT-B/32 ({str(broken).splitlines()[0]}).") from broken  # fmt: skip
-    except OSError as failed:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as failed:
+        why = _first_line(failed)
+        if own.exists():
+            raise ValueError(f"{own} holds no weights of CLIP ViT-B/32 ({why}).") from failed
         raise MissingWeights(
-            f"CLIP's weights could not be downloaded ({str(failed).splitlines()[0]}). Put "
-            f"{own.name} into {folder()}, or set KDUTILS_WEIGHTS to the folder that holds it."
+            f"CLIP's weights could not be downloaded ({why}). Put {own.name} into {folder()}, or "
+            "set KDUTILS_WEIGHTS to the folder that holds it."
         ) from failed
+    finally:
+        logging.disable(logging.NOTSET)
     text = open_clip.get_tokenizer("ViT-B-32")([f"a photo of a {name}." for name in names])
     with torch.no_grad():
         directions = clip.encode_text(text).float()
-    return _Images(clip), directions, float(clip.logit_scale)
+    return _Images(clip), directions, float(clip.logit_scale.detach())
 
 
 def clip_zero_shot(dataset: str, *, in_shape: Shape, classes: int) -> Frozen:
