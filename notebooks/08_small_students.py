@@ -268,18 +268,13 @@ rows = {said[without]: {learns: lab.cell(f"{learns}{without}", "test_accuracy") 
 pd.DataFrame(rows).T
 
 # %%
-from experiments import ledger
-
-
-def by_seed(name: str) -> pd.Series:
-    """An arm's test accuracy, one value a recorded seed."""
-    found = lab.runs[lab.runs["arm"] == name].set_index("seed")
-    return found["test_accuracy"].dropna() if len(found) else pd.Series(dtype=float)
+from experiments import pieces
+from experiments.pieces import points
 
 
 def over(first: str, second: str = ex.HARD) -> pd.Series:
-    """First arm minus second, in points, for the seeds that both have."""
-    return (by_seed(first) - by_seed(second)).dropna()
+    """First arm minus second, in points of test accuracy, for the seeds that both have."""
+    return pieces.over(lab, first, second)
 
 
 plain = {learns: f"{learns}, no dropout" for learns in ex.LEARNS}
@@ -298,7 +293,7 @@ asked = {
 asked["strong teacher: its gain without dropout, less that with it"] = (
     asked["a strong teacher, without dropout"] - asked["a strong teacher, with dropout"]
 ).dropna()
-ledger.family(asked)
+pieces.family(asked)
 
 # %% tags=["hide-input"]
 names = [f"{learns}{without}" for without in ex.DROPOUT.values() for learns in ex.LEARNS]
@@ -324,12 +319,6 @@ base = lab.arms[plain[ex.HARD]].recipe.epochs
 variants = {f"the project's recipe, {base} epochs": lambda learns: plain[learns]}
 for k in (1, *ex.BUDGET[PROFILE]["longer"]):
     variants[f"one-cycle SGD, {k * base} epochs"] = lambda learns, k=k: ex.best_name(learns, k)
-
-
-def points(x: pd.Series) -> str:
-    """The mean of differences in points, with its interval from three seeds on, and n."""
-    return f"{ledger.piece(x)} (n = {len(x)})" if len(x) else "not recorded"
-
 
 table = {}
 for said, named in variants.items():

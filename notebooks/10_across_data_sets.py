@@ -367,14 +367,12 @@ figures.show(fig, name="10_smoothing", alt=f"Three classes projected to a plane.
 
 
 # %%
+from experiments import pieces
+
+
 def over(first: str, second: str = ex.HARD) -> str:
     """First arm minus second in points, paired by seed, or that there is none."""
-    try:
-        d = lab.difference(first, second)
-    except LookupError:
-        return "not recorded"
-    half = f" ± {d['ci95']:.2f}" if d["ci95"] else ""
-    return f"{d['difference']:+.2f}{half} (n = {d['n']})"
+    return pieces.points(pieces.over(lab, first, second))
 
 
 tried = {name: lab.difference(name, ex.HARD)["difference"] for name in (*ex.ROUTES, ex.AT_HOME) if over(name) != "not recorded"}  # fmt: skip

@@ -265,7 +265,7 @@ by_run.drop(columns=["bytes", "bytes int8"]).set_index(["arm", "seed"]).round(2)
 # distilled student, less what it changed for the student of hard labels with the same seed.
 
 # %%
-from experiments import ledger
+from experiments import pieces
 
 from kdutils import metrics, tables
 
@@ -283,8 +283,8 @@ asked = {
 asked["the gain in int8, less that in float32"] = (
     asked["the teacher's gain in int8"] - asked["the teacher's gain in float32"]
 )
-said = {name: f"{ledger.piece(x)} (n = {len(x)})" if len(x) else "not recorded" for name, x in asked.items()}  # fmt: skip
-ledger.family(asked)
+said = {name: pieces.points(x) for name, x in asked.items()}
+pieces.family(asked)
 
 # %% [markdown]
 # ## 5. What does it cost?

@@ -17,24 +17,11 @@ from scipy import stats
 
 from kdutils import figures, metrics
 
+from .pieces import Piece
+from .pieces import family as family
+from .pieces import piece as piece
+
 Worth = TypeVar("Worth", float, pd.Series)  # one number, or one a seed
-
-
-class Piece(NamedTuple):
-    """Points: mean over n seeds, and the half-width of its 95 % interval (None below three)."""
-
-    mean: float
-    half: float | None
-    n: int
-
-    @property
-    def told(self) -> bool | None:
-        """Whether its interval excludes zero; None without an interval."""
-        return None if self.half is None else abs(self.mean) > self.half
-
-    def __str__(self) -> str:
-        mean = round(self.mean, 2) + 0.0  # no minus before a zero
-        return f"{mean:+.2f}" + ("" if self.half is None else f" ± {self.half:.2f}")
 
 
 class Row(NamedTuple):
@@ -46,21 +33,6 @@ class Row(NamedTuple):
     label: str
     piece: Piece | None
     kind: str = "step"
-
-
-def piece(values: Sequence[float]) -> Piece:
-    """The piece that one value a seed makes; ValueError without any."""
-    return Piece(*metrics.shown_ci(list(values)), len(values))
-
-
-def family(differences: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """Questions asked together: the piece, n, and Holm's p of each; "–" from too few seeds."""
-    asked = {name: piece(x) for name, x in differences.items() if len(x)}
-    enough = [name for name, p in asked.items() if p.half is not None]
-    p = metrics.holm([stats.ttest_1samp(differences[name], 0).pvalue for name in enough])
-    said = {name: f"{x:.2g}" for name, x in zip(enough, p, strict=True)}
-    rows = {name: (str(p), p.n, said.get(name, "–")) for name, p in asked.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["points", "n", "p (Holm)"])
 
 
 def joined(a: Piece, b: Piece) -> Piece:

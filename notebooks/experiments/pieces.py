@@ -1,0 +1,61 @@
+"""Differences between arms in points, paired by seed: with their intervals, alone or as a family.
+
+In: a chapter's `Lab` and the names of two arms, or one value a seed. Out: a series, words, a table.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+from scipy import stats
+
+from kdutils import metrics
+from kdutils.experiments import Lab
+
+
+class Piece(NamedTuple):
+    """Points: mean over n seeds, and the half-width of its 95 % interval (None below three)."""
+
+    mean: float
+    half: float | None
+    n: int
+
+    @property
+    def told(self) -> bool | None:
+        """Whether its interval excludes zero; None without an interval."""
+        return None if self.half is None else abs(self.mean) > self.half
+
+    def __str__(self) -> str:
+        mean = round(self.mean, 2) + 0.0  # no minus before a zero
+        return f"{mean:+.2f}" + ("" if self.half is None else f" ± {self.half:.2f}")
+
+
+def piece(values: Sequence[float]) -> Piece:
+    """The piece that one value a seed makes; ValueError without any."""
+    return Piece(*metrics.shown_ci(list(values)), len(values))
+
+
+def family(differences: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Questions asked together: the piece, n, and Holm's p of each; "–" from too few seeds."""
+    asked = {name: piece(x) for name, x in differences.items() if len(x)}
+    enough = [name for name, p in asked.items() if p.half is not None]
+    p = metrics.holm([stats.ttest_1samp(differences[name], 0).pvalue for name in enough])
+    said = {name: f"{x:.2g}" for name, x in zip(enough, p, strict=True)}
+    rows = {name: (str(p), p.n, said.get(name, "–")) for name, p in asked.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["points", "n", "p (Holm)"])
+
+
+def by_seed(lab: Lab, name: str, metric: str = "test_accuracy") -> pd.Series:
+    """One value a recorded seed of an arm, by seed."""
+    found = lab.runs[lab.runs["arm"] == lab.arm(name).name].set_index("seed")
+    return found[metric].dropna() if len(found) else pd.Series(dtype=float)
+
+
+def over(lab: Lab, first: str, second: str, metric: str = "test_accuracy") -> pd.Series:
+    """First arm minus second, for the seeds that both have."""
+    return (by_seed(lab, first, metric) - by_seed(lab, second, metric)).dropna()
+
+
+def points(x: Sequence[float]) -> str:
+    """In words: the mean of differences in points, with its interval from three seeds on, and n."""
+    return f"{piece(x)} (n = {len(x)})" if len(x) else "not recorded"
