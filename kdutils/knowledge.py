@@ -117,7 +117,13 @@ class Knowledge:
         nets = [[net] for net in self.nets] or [()] * len(teachers)
         alone = {"ensemble": "logits"}
         return [
-            Knowledge(replace(self.recipe, teacher=(t,), **alone), self.dataset, self.store, net, self.device)
+            Knowledge(
+                replace(self.recipe, teacher=(t,), **alone),
+                self.dataset,
+                self.store,
+                net,
+                self.device,
+            )
             for t, net in zip(teachers, nets, strict=True)
         ]
 

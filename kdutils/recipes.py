@@ -41,7 +41,7 @@ class Recipe:
     without_classes: classes left out. views: a kind from `views.KINDS`, drawn anew every epoch.
     view_stream: students of one seed share a stream; teachers have another, so that a teacher
     speaks about views it was not fitted to. teacher: a recipe, a tuple of them (fixed at every
-    seed; several are an ensemble), "posterior" (the data set's exact p(y|x)), or None for hard labels.
+    seed; several are averaged), "posterior" (the data set's exact p(y|x)), or None for hard labels.
     teacher_order: whose answers an image gets: its own ("matched"); another image's, the same in
     every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own class
     ("within-class"). temperature, alpha, soft_scale: as in `losses.kd_loss`. n_views: 0 for a new

@@ -341,7 +341,9 @@ def test_an_ensemble_reads_what_each_of_its_teachers_has_stored(student, store, 
             weights.unlink()
         assert knowledge_of(replace(recipe, seed=5), elsewhere).complete
         assert len(runs.plan([replace(recipe, seed=5, epochs=1)], elsewhere)) == 1
-        assert publish_knowledge(recipe, elsewhere) and len(publish_knowledge(recipe, elsewhere)) == 0
+        assert (
+            publish_knowledge(recipe, elsewhere) and len(publish_knowledge(recipe, elsewhere)) == 0
+        )
 
 
 def test_one_teacher_is_no_ensemble(student):

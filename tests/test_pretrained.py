@@ -48,7 +48,9 @@ def test_a_probe_stands_on_what_torchvisions_network_computes(name, weights):
     mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in pretrained.CIFAR10)
     pixels = F.interpolate(IMAGES * std + mean, size=source.size, mode="bilinear")
     imagenet = source.weights.transforms()
-    wanted_mean, wanted_std = (torch.tensor(x).view(1, 3, 1, 1) for x in (imagenet.mean, imagenet.std))
+    wanted_mean, wanted_std = (
+        torch.tensor(x).view(1, 3, 1, 1) for x in (imagenet.mean, imagenet.std)
+    )
     kept = {}
     theirs.get_submodule(source.head).register_forward_pre_hook(
         lambda _, args: kept.update(features=args[0])
@@ -107,8 +109,11 @@ def test_the_first_weights_of_the_head_are_the_seeds_alone(weights):
 def test_a_probe_is_a_teacher_like_any_other(weights, store, tiny, monkeypatch):
     """The engine trains the head, stores its answers about views, and a student learns."""
     body = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten())
-    family = Family(lambda *, in_shape, classes: pretrained.Frozen(body, pretrained.Enlarged(48), torch.nn.Linear(48, classes)), "", "'imagenet-small'")  # fmt: skip
-    monkeypatch.setitem(FAMILIES, "imagenet-small", family)
+
+    def small(*, in_shape, classes):
+        return pretrained.Frozen(body, pretrained.Enlarged(48), torch.nn.Linear(48, classes))
+
+    monkeypatch.setitem(FAMILIES, "imagenet-small", Family(small, "", "'imagenet-small'"))
     teacher = replace(tiny, dataset="bayes10-toy", model="imagenet-small", epochs=20)
     recipe = replace(
         teacher, model="mlp-16", teacher=(teacher,), views="crop-flip", n_views=2, epochs=2
@@ -120,7 +125,9 @@ def test_a_probe_is_a_teacher_like_any_other(weights, store, tiny, monkeypatch):
 
 
 def test_without_file_and_network_the_way_out_is_named(weights):
-    with pytest.raises(pretrained.MissingWeights, match="Put vit_b_16-c867db91.pth there, or set KDU"):
+    with pytest.raises(
+        pretrained.MissingWeights, match="Put vit_b_16-c867db91.pth there, or set KDU"
+    ):
         models.build("imagenet-vit-b-16")
 
 
@@ -135,7 +142,9 @@ def test_weights_of_another_architecture_are_refused_by_name(weights):
         (small, r"have another shape, first 'fc.weight': \[1000, 512\], expected \[1000, 2048\]"),
     ):
         torch.save(content, file_of(weights, "resnet50"))
-        with pytest.raises(ValueError, match="weights of another architecture than resnet50.*" + says):
+        with pytest.raises(
+            ValueError, match="weights of another architecture than resnet50.*" + says
+        ):
             models.build("imagenet-resnet50")
 
 
@@ -188,7 +197,9 @@ def test_clip_answers_as_open_clip_does(weights):
     clip = open_clip.create_model("ViT-B-32-quickgelu").eval()
     torch.save(clip.state_dict(), weights / "ViT-B-32.pt")
     net = models.build("clip-cifar10").eval()
-    text = open_clip.get_tokenizer("ViT-B-32")([f"a photo of a {n}." for n in pretrained.NAMES["cifar10"]])
+    text = open_clip.get_tokenizer("ViT-B-32")(
+        [f"a photo of a {n}." for n in pretrained.NAMES["cifar10"]]
+    )
     with torch.no_grad():
         image, words = clip.encode_image(net.enlarge(IMAGES)), clip.encode_text(text)
         expected = clip.logit_scale.exp() * F.normalize(image, dim=1) @ F.normalize(words, dim=1).T

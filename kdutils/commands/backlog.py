@@ -123,9 +123,9 @@ def _of_all(wanted: Recipe, recipe: Recipe, store: Store) -> Recipe:
 def publish_knowledge(recipe: Recipe, store: Store) -> list[Path]:
     """Copy a recipe's stored knowledge to the committed layer: the files written, one a teacher.
 
-    It speaks of the images that the teacher learned from, or, where the answers about all of those
-    are not stored or it is a teacher of another data set, of the student's. What is too large is reduced to eight views in eight bits; where that does not
-    fit either, a ValueError.
+    It speaks of the images that the teacher learned from; where the answers about all of those are
+    not stored, or it is a teacher of another data set, of the student's. What is too large is
+    reduced to eight views in eight bits; where that does not fit either, a ValueError.
     """
     if not recipe.n_views or not recipe.teachers:
         return []

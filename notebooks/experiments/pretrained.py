@@ -31,7 +31,18 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OPENAI = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 KEPT = 60_000  # images whose features a frozen network remembers: all of CIFAR once
 NAMES = {
-    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")  # fmt: skip
+    "cifar10": (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    )  # fmt: skip
 }
 
 
@@ -272,7 +283,9 @@ def clip_zero_shot(dataset: str, *, in_shape: Shape, classes: int) -> Frozen:
     """
     _check(in_shape)
     if classes != len(NAMES[dataset]):
-        raise ValueError(f"clip-{dataset} knows {len(NAMES[dataset])} classes; {classes} are asked.")
+        raise ValueError(
+            f"clip-{dataset} knows {len(NAMES[dataset])} classes; {classes} are asked."
+        )
     net, directions, scale = _clip(NAMES[dataset])
     return Frozen(net, Enlarged(224, OPENAI), Scaled(directions, scale))
 

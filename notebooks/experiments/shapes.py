@@ -107,7 +107,9 @@ def convs(count: int, width: int, *hidden: int, in_shape: Shape, classes: int) -
     for each in hidden:
         head += [nn.Linear(n, each), nn.BatchNorm1d(each), nn.ReLU()]
         n = each
-    return Chain(features=nn.Sequential(*parts), classifier=nn.Sequential(*head, nn.Linear(n, classes)))
+    return Chain(
+        features=nn.Sequential(*parts), classifier=nn.Sequential(*head, nn.Linear(n, classes))
+    )
 
 
 FAMILIES |= {
