@@ -296,16 +296,15 @@ from kdutils.knowledge import average
 z = 3 * torch.randn(4, 50, 10, generator=dice)
 for ours, kind in ((mean_of_logits, "logits"), (mean_of_probabilities, "probabilities")):
     assert torch.allclose(ours(z).softmax(1), average(z, kind).softmax(1), atol=1e-5), kind
-veto = torch.tensor(
-    [[[9.0, 0.0, 0.0]], [[-9.0, 0.0, -1.0]]]
-)  # one is sure; one excludes that class
+veto = torch.tensor([[[4.0, 0.0, 0.0]], [[-9.0, 1.0, 0.0]]])  # one is sure of 0; one excludes it
 answers = [mean(veto).softmax(1)[0].numpy().round(2) for mean in (mean_of_logits, mean_of_probabilities)]  # fmt: skip
 print("mean of logits:", answers[0], " mean of probabilities:", answers[1])
 
 # %% [markdown]
-# Two teachers, three classes. The first is sure of class 0, the second is sure that it is *not* class 0. In a
-# geometric mean, each can veto: a probability near zero pulls the product to zero. In an arithmetic mean, each
-# can insist. When all teachers are about equally sure, the two hardly differ.
+# Two teachers, three classes. The first is sure of class 0, the second is sure that it is *not* class 0. The two
+# means name different classes. In a geometric mean, each teacher can veto: a probability near zero pulls the
+# product to zero. In an arithmetic mean, each can insist. Where all teachers agree about what is possible, the two
+# hardly differ.
 #
 # Now the real ones. Their answers about the test images are stored.
 
@@ -371,7 +370,10 @@ for name, (hard, learned) in shapes.items():
         "agrees with the teacher (%)": lab.cell(learned, "test_agreement"),
     }
 first, *others = gains
-gains |= {f"{name}: gain over CNN5's": (gains[name] - gains[first]).dropna() for name in others}
+gains |= {
+    f"{name.split(':')[0]}: its gain, less that of cnn5": (gains[name] - gains[first]).dropna()
+    for name in others
+}
 display(pd.DataFrame(rows).T)
 pieces.family(gains)
 
@@ -441,7 +443,7 @@ for said, name in columns.items():
 pd.DataFrame(rows)
 
 # %% [markdown]
-# The classes of the test set are equally large, so accuracy and macro recall are the same number. Macro
+# The classes of CIFAR-10's test set are equally large, so accuracy and macro recall are the same number. Macro
 # precision and F1 are close to it. They become interesting class by class, or where classes differ in size.
 #
 # Now the speed, of all in turns and in random order ([chapter 08](08_small_students.ipynb) says why), with one

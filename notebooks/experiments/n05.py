@@ -18,7 +18,7 @@ BUDGET = {
         "PreActResNet": "preresnet-11-w2",
         "DenseNet-BC": "densenet-10-2",
         "ResNeXt": "resnext-11-2x2-w2",
-        "images": 500,
+        "images": 300,
         "batch_size": 25,
         "epochs": 1,
         "teacher epochs": 1,

@@ -13,7 +13,7 @@ TITLE = "Small students, honest efficiency"
 # images: None for all 45,000. step: of the temperatures and weights, every so many.
 BUDGET = {
     "smoke": {
-        "images": 500,
+        "images": 300,
         "batch_size": 25,
         "epochs": 4,
         "teacher": "seed003-teacher-w8",
