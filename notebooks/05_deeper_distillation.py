@@ -74,6 +74,8 @@ lab.recipes(HARD, taught[0].name, teacher_of[taught[0].name])
 # %%
 import pandas as pd
 
+from kdutils import metrics
+
 rows = {
     teacher.removeprefix("teacher "): {
         "teacher's accuracy": lab.mean(teacher, "test_accuracy"),
@@ -87,6 +89,7 @@ found = pd.DataFrame(rows).T.dropna().sort_values("teacher's accuracy", ascendin
 accuracy = found["teacher's accuracy"].astype(float)
 luck = 1.96 * (accuracy * (100 - accuracy) / len(lab.dataset("cifar10").test)) ** 0.5
 reached = {name: lab.values(arm, "test_accuracy") for name, arm in found["student"].items()}
+ends = [m + e * (h or 0) for m, h in map(metrics.shown_ci, reached.values()) for e in (-1, 1)]
 alone = lab.mean(HARD, "test_accuracy")
 again = {t: f"second {t}" for t in found["teacher"]}  # the same recipe, another seed
 second = [lab.mean(t, "test_accuracy") if t in lab.arms else float("nan") for t in again.values()]
@@ -103,10 +106,10 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), sharey=True)
 left.errorbar(accuracy, range(len(found)), xerr=luck, fmt="sk", capsize=3, markevery=1)
 left.plot(second, range(len(found)), "sk", mfc="w", markevery=1)
 left.set(xlabel="teacher's accuracy (%)\nbar: luck of the test images")
-said = figures.dots(right, reached, also=[alone])
+said = figures.dots(right, reached, also=[alone, *ends])
 right.axvline(alone, color="k", ls=":", lw=1.4, marker="", label="student on hard labels")
 fig.legend(loc="outside upper right")
-right.set(xlabel="student's accuracy (%)\nbar: luck of the seeds; arrow: it goes on")
+right.set(xlabel="student's accuracy (%)\nbar: luck of the seeds")
 alt = f"Accuracies (%). Teachers: {accuracy.round(2).to_dict()}. Students: {said}. Labels: {alone:.2f}."
 lab.show(fig, "05_gain", alt, [HARD, *found["student"]], unit="seeds a student", bars=False)
 
@@ -267,8 +270,6 @@ nets = {name: [learn(z, seed) for seed in (0, 1, 2)] for name, z in answers.item
 
 # %%
 from scipy import stats
-
-from kdutils import metrics
 
 y, test = dataset.train.labels[:1_000], dataset.test  # y: [1000]
 x_test = data.normalise(test.images, dataset)
@@ -580,7 +581,7 @@ lab.differences("test_accuracy", asked)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 3.4))
-for (name, part), style in zip(curve.groupby("student", sort=False), ("o-", "s--"), strict=True):
+for (name, part), style in zip(curve.groupby("student", sort=False), ("o", "s"), strict=True):
     ax.errorbar(part["epochs"], part["mean"], part["half"], fmt=style, capsize=4, label=name)
 ax.axhline(accuracy.max(), color="k", ls=":", marker="", label="the best teacher, one run")
 ax.set(xlabel="epochs of training", ylabel="test accuracy (%)", xticks=curve["epochs"].unique())
