@@ -137,9 +137,17 @@ class Lab:
         self.arms = {arm.name: arm for arm in arms(number, profile)}
         figures.theme()
         if train or self.profile.name == "smoke":
-            wanted = [recipe for arm in self.arms.values() for recipe in arm.recipes(self.seeds)]
-            runs.run_all(dict.fromkeys(wanted), store=self.store)
+            self._train(arm for arm in self.arms.values() if not arm.optional)
+            for arm in (arm for arm in self.arms.values() if arm.optional):
+                try:
+                    self._train([arm])
+                except (RuntimeError, OSError) as problem:  # no file, and no way to fetch it
+                    print(f"{arm.name}: {problem}")
         self.runs = tables.tidy(self.arms.values(), self.seeds, self.store)
+
+    def _train(self, arms: Iterable[Arm]) -> None:
+        wanted = [recipe for arm in arms for recipe in arm.recipes(self.seeds)]
+        runs.run_all(dict.fromkeys(wanted), store=self.store)
 
     def _repr_markdown_(self) -> str:
         """What the page rests on: how many runs, what they took, where; and what is missing."""

@@ -67,8 +67,11 @@ def average(logits: Sequence[torch.Tensor], ensemble: str = "logits") -> torch.T
     """One answer of several teachers: logits [N, classes] of each -> float32 [N, classes].
 
     "logits": their mean, which is the geometric mean of the probabilities. "probabilities": the
-    logarithm of the arithmetic mean. Source: Hinton et al. 2015, section 3, names both.
+    logarithm of the arithmetic mean, at T = 1 whatever a student's T. ValueError for another word.
+    Source: Hinton et al. 2015, section 1, names both.
     """
+    if ensemble not in ("logits", "probabilities"):
+        raise ValueError(f"ensemble = {ensemble!r} must be 'logits' or 'probabilities'.")
     each = torch.stack([z.float() for z in logits])
     if ensemble == "logits":
         return each.mean(0)

@@ -39,6 +39,7 @@ class Arm:
     with the same `select` differ in a `setting`, which validation chooses; `published_if_selected`
     stands beside the chosen one. once: a run that others build on and that is too dear for every
     seed, such as a teacher. keep_logits, keep_weights: these are committed with its record.
+    optional: it needs a download that may not be had; a `Lab` says so and goes on.
     """
 
     table: str
@@ -52,6 +53,7 @@ class Arm:
     keep_logits: bool = False
     keep_weights: bool = False
     once: bool = False
+    optional: bool = False
 
     def recipes(self, seeds: Iterable[int]) -> list[Recipe]:
         """Its recipe at each of these seeds, or at its own alone where it runs `once`."""

@@ -321,6 +321,8 @@ def test_averages_of_answers_by_hand():
     geometric = (p[0] * p[1]).sqrt()
     expected = geometric / geometric.sum(dim=1, keepdim=True)
     assert torch.allclose(average(z).softmax(1), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="ensemble = 'logit' must be 'logits' or 'probabilities'"):
+        average(z, "logit")
 
 
 @pytest.mark.parametrize("ensemble", ["logits", "probabilities"])

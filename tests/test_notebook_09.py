@@ -30,12 +30,16 @@ def differ(a, b):
 def test_students_differ_in_their_teacher_or_their_shape_alone(profile):
     arms = {arm.name: arm.recipe for arm in ex.arms(profile)}
     hard, strong = arms[ex.HARD], arms[ex.from_teacher(ex.STRONG)]
-    for name in ex.teachers(profile):
-        assert differ(arms[ex.from_teacher(name)], strong) <= {"teacher"}
-    assert differ(hard, strong) <= {"teacher", "temperature", "alpha", "bits"}
-    means = [arms[ex.from_teacher(name)] for name in ex.ENSEMBLES]
+    for name, recipe in ex.teachers(profile).items():
+        assert arms[ex.from_teacher(name)].teachers == (recipe,)
+        if name != ex.STRONG:
+            assert differ(arms[ex.from_teacher(name)], strong) == {"teacher"}
+    learns = {"teacher", "temperature", "alpha"}
+    assert learns <= differ(hard, strong) <= learns | {"bits"}
+    means = [arms[ex.from_teacher(name)] for name in (ex.LOGITS, ex.PROBABILITIES)]
     assert differ(*means) == {"ensemble"}
     assert means[0].teachers == tuple(ex.teachers(profile).values())
+    assert len(arms[ex.from_teacher(ex.PAIR)].teachers) == 2
     for model in ex.BUDGET[profile.name]["shapes"]:
         assert differ(arms[ex.of_shape(model)], hard) == {"model"}
         assert differ(arms[ex.of_shape(model, True)], strong) == {"model"}
@@ -48,10 +52,9 @@ def test_teachers_see_all_images_and_students_fewer(profile):
         assert recipe.n_train is None or recipe.n_train > few
 
 
-@pytest.mark.parametrize("name", ["laptop", "paper"])
-def test_shapes_share_one_budget_of_multiplications(name):
-    budget = count_macs(models.build("cnn5"))
-    for model in ex.BUDGET[name]["shapes"]:
+def test_shapes_share_one_budget_of_multiplications(profile):
+    budget = count_macs(models.build(ex.student(profile).model))
+    for model in ex.BUDGET[profile.name]["shapes"]:
         assert count_macs(models.build(model)) == pytest.approx(budget, rel=0.07)
 
 
@@ -123,3 +126,6 @@ def test_solution_4_no_mean_is_worse_than_its_members(solutions):
         assert min(solutions.nll_gaps(z, labels).values()) > 0
     same = z[:1].repeat(4, 1, 1)
     assert solutions.nll_gaps(same, labels)["logits"] == pytest.approx(0, abs=1e-5)
+    apart = torch.tensor([[[0.5, 0.3, 0.2]], [[0.5, 0.2, 0.3]]]).log()  # they agree about class 0
+    gaps = solutions.nll_gaps(apart, torch.tensor([0]))
+    assert gaps["probabilities"] == pytest.approx(0, abs=1e-6) and gaps["logits"] > 0.01

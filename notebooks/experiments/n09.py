@@ -1,6 +1,5 @@
 """Chapter 09: big teachers, transformers and ensembles; students of several shapes."""
 
-from dataclasses import replace
 from functools import partial
 
 from kdutils.experiments import Arm, Profile
@@ -17,7 +16,7 @@ BUDGET = {
     "smoke": {
         "vit": {"model": "vit-8-32-1", "epochs": 10, "batch_size": 50},
         "resnet50": {"model": "resnet50-w2", "epochs": 3, "batch_size": 50, "lr": 0.1},
-        "shapes": ("convs-2x5-20", "convs-6x4"),
+        "shapes": ("convs-2x5-20", "convs-4x3"),
         "imagenet": (),
     },
     "laptop": {
@@ -39,11 +38,12 @@ VIT, RESNET50 = "a vision transformer", "ResNet-50"
 WEAK, RESNET18, STRONG = "chapter 08's teacher", "ResNet-18, in short", "chapter 04's teacher"
 LOGITS, PROBABILITIES = "all of them, mean of logits", "all of them, mean of probabilities"
 CLIP = "CLIP, zero-shot"
-ENSEMBLES = (LOGITS, PROBABILITIES)
+PAIR = "a pair of them, mean of logits"
+ENSEMBLES = (LOGITS, PROBABILITIES, PAIR)
 
 
 def teachers(p: Profile) -> dict[str, Recipe]:
-    """The teachers by name, trained on CIFAR-10 from scratch: weak ones first."""
+    """The teachers by name, trained on CIFAR-10 from scratch."""
     b = BUDGET[p.name]
     larger = cifar.short_resnet18(p)
     adamw = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05}
@@ -69,6 +69,12 @@ def imagenet(p: Profile) -> dict[str, Recipe]:
     if found:
         found[CLIP] = still(model="clip-cifar10", epochs=1, lr=0.1)
     return found
+
+
+def members(p: Profile, ensemble: str) -> list[str]:
+    """Whose answers an ensemble averages. The pair: the strong teacher and its deepest rival."""
+    known = [*teachers(p)]
+    return [RESNET18 if RESNET18 in known else RESNET50, STRONG] if ensemble == PAIR else known
 
 
 def student(p: Profile, *taught_by: Recipe, **changes) -> Recipe:
@@ -99,8 +105,9 @@ def arms(p: Profile) -> list[Arm]:
     for name, recipe in known.items():
         kept = {"keep_logits": name == STRONG}
         out.append(learns(from_teacher(name), student(p, recipe), scores(taught=True), **kept))
-    for name, mean in zip(ENSEMBLES, ("logits", "probabilities"), strict=True):
-        recipe = student(p, *known.values(), ensemble=mean)
+    for name in ENSEMBLES:
+        mean = "probabilities" if name == PROBABILITIES else "logits"
+        recipe = student(p, *(known[t] for t in members(p, name)), ensemble=mean)
         out.append(learns(from_teacher(name), recipe, scores(taught=True)))
     for model in b["shapes"]:
         shaped = partial(Arm, "Shapes")
@@ -108,7 +115,7 @@ def arms(p: Profile) -> list[Arm]:
         out.append(shaped(of_shape(model), student(p, model=model), scores()))
         out.append(shaped(of_shape(model, True), strong, scores(taught=True)))
     for name, recipe in imagenet(p).items():
-        out.append(replace(own(name, recipe, scores()), table="Downloaded"))
-        pupil = student(p, recipe)
-        out.append(Arm("Downloaded", from_teacher(name), pupil, scores(taught=True)))
+        fetched = partial(Arm, "Downloaded", optional=True)
+        out.append(fetched(name, recipe, scores(), once=True, keep_logits=True))
+        out.append(fetched(from_teacher(name), student(p, recipe), scores(taught=True)))
     return out

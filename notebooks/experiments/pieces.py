@@ -39,16 +39,21 @@ def family(differences: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     """Questions asked together: the piece, n, and Holm's p of each; "–" from too few seeds."""
     asked = {name: piece(x) for name, x in differences.items() if len(x)}
     enough = [name for name, p in asked.items() if p.half is not None]
-    p = metrics.holm([stats.ttest_1samp(differences[name], 0).pvalue for name in enough])
+    p = metrics.holm([_probability(differences[name]) for name in enough])
     said = {name: f"{x:.2g}" for name, x in zip(enough, p, strict=True)}
     rows = {name: (str(p), p.n, said.get(name, "–")) for name, p in asked.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["points", "n", "p (Holm)"])
 
 
+def _probability(x: Sequence[float]) -> float:
+    """Of a t-test against zero; 1 where all are zero, for which t is 0 / 0."""
+    return float(stats.ttest_1samp(x, 0).pvalue) if any(x) else 1.0
+
+
 def by_seed(lab: Lab, name: str, metric: str = "test_accuracy") -> pd.Series:
     """One value a recorded seed of an arm, by seed."""
     found = lab.runs[lab.runs["arm"] == lab.arm(name).name].set_index("seed")
-    return found[metric].dropna() if len(found) else pd.Series(dtype=float)
+    return found.reindex(columns=[metric])[metric].dropna().astype(float)
 
 
 def over(lab: Lab, first: str, second: str, metric: str = "test_accuracy") -> pd.Series:

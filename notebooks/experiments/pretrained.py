@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision import models as zoo
 
@@ -80,6 +81,11 @@ def folder() -> Path:
     return Path(os.environ.get("KDUTILS_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints")
 
 
+def path(name: str) -> Path:
+    """Where the weights file of a network in `SOURCES` lies, or would lie."""
+    return folder() / Path(SOURCES[name].weights.url).name
+
+
 def state_dict(name: str) -> dict[str, Tensor]:
     """The ImageNet weights of a network in `SOURCES`, by torchvision's own loader.
 
@@ -87,26 +93,26 @@ def state_dict(name: str) -> dict[str, Tensor]:
     not hold weights.
     """
     weights, patience = SOURCES[name].weights, socket.getdefaulttimeout()
-    path = folder() / Path(weights.url).name
+    file = path(name)
     socket.setdefaulttimeout(PATIENCE)
     try:
         found = weights.get_state_dict(model_dir=str(folder()), progress=False, check_hash=True)
     except OSError as failed:  # no answer, no such host, a folder that cannot be written
         raise MissingWeights(
             f"The ImageNet weights of {name} are not in {folder()}, and their download from "
-            f"{weights.url} failed ({failed}). Put {path.name} there, or set KDUTILS_WEIGHTS to "
+            f"{weights.url} failed ({failed}). Put {file.name} there, or set KDUTILS_WEIGHTS to "
             "the folder that holds it."
         ) from failed
     except (RuntimeError, pickle.UnpicklingError, EOFError) as broken:
         raise ValueError(
-            f"{path} holds no weights that PyTorch can read ({_first_line(broken)}). "
+            f"{file} holds no weights that PyTorch can read ({_first_line(broken)}). "
             "Delete it; it is downloaded again."
         ) from broken
     finally:
         socket.setdefaulttimeout(patience)
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
         kind = type(found).__name__
-        raise ValueError(f"{path} holds a {kind}; expected a state dict: names and tensors.")
+        raise ValueError(f"{file} holds a {kind}; expected a state dict: names and tensors.")
     return found
 
 
@@ -150,7 +156,7 @@ def body(name: str) -> tuple[nn.Module, int]:
 
 
 class Enlarged(nn.Module):
-    """Small images as a network wants them: its size (bilinear), its mean and deviation."""
+    """Images normalised as CIFAR-10's are, as a network wants them: size (bilinear), mean, std."""
 
     def __init__(self, size: int, normalisation: tuple = IMAGENET):
         super().__init__()
@@ -222,7 +228,9 @@ def probe(name: str, *, in_shape: Shape, classes: int) -> Frozen:
     """A linear layer on the features of a network that ImageNet has trained."""
     _check(in_shape)
     net, n = body(name)
-    return Frozen(net, Enlarged(SOURCES[name].size), nn.Linear(n, classes))
+    # features differ in size from network to network: one learning rate will do for all of them
+    head = nn.Sequential(nn.BatchNorm1d(n, affine=False), nn.Linear(n, classes))
+    return Frozen(net, Enlarged(SOURCES[name].size), head)
 
 
 def tuned(name: str, *, in_shape: Shape, classes: int) -> nn.Sequential:
@@ -253,20 +261,28 @@ def _clip(names: tuple[str, ...]) -> tuple[nn.Module, Tensor, float]:
         )
     import open_clip
 
-    own = folder() / "ViT-B-32.pt"
+    own = folder() / "open_clip_model.safetensors"  # its name at huggingface.co
     logging.disable(logging.CRITICAL)  # each of its many attempts to download is reported
     try:
         with torch.random.fork_rng(devices=[]):
             clip = open_clip.create_model(
                 "ViT-B-32-quickgelu", pretrained=str(own) if own.exists() else "openai"
             ).eval()
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as failed:
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        SafetensorError,
+    ) as failed:
         why = _first_line(failed)
         if own.exists():
             raise ValueError(f"{own} holds no weights of CLIP ViT-B/32 ({why}).") from failed
         raise MissingWeights(
-            f"CLIP's weights could not be downloaded ({why}). Put {own.name} into {folder()}, or "
-            "set KDUTILS_WEIGHTS to the folder that holds it."
+            f"CLIP's weights could not be downloaded ({why}). Put {own.name}, of "
+            f"timm/vit_base_patch32_clip_224.openai, into {folder()}, or set KDUTILS_WEIGHTS to the "
+            "folder that holds it."
         ) from failed
     finally:
         logging.disable(logging.NOTSET)

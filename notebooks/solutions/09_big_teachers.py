@@ -38,8 +38,8 @@ def vit_parameters(patch: int, width: int, blocks: int, size: int = 32, classes:
 #
 # With $N$ tokens, the linear layers of a block take $8 N D^2$ multiplications: $4 N D^2$ around the attention,
 # $4 N D^2$ in the MLP. The scores and the mean of the values take $N^2 D$ each. So the share is
-# $2N / (2N + 8D) = N / (N + 4D)$. It grows with the number of tokens, and so with the *fourth* power of one over the
-# patch's side, before it saturates.
+# $2N / (2N + 8D) = N / (N + 4D)$. The amount $2 N^2 D$ grows with the fourth power of $1/p$, the linear layers with
+# its square. So the share grows with the square at first, and then saturates at one.
 
 
 # %%
@@ -69,7 +69,8 @@ def two_that_divide_the_means() -> torch.Tensor:
 #
 # Probabilities: $-\log$ is convex, so by Jensen's inequality $-\log \frac1M \sum_m p_m \le \frac1M \sum_m -\log p_m$.
 # Logits: the NLL is $-z_y + \log \sum_c e^{z_c}$, a linear function plus log-sum-exp, which is convex. So it is
-# convex in $z$, and the same inequality holds for the mean of logits.
+# convex in $z$, and the same inequality holds for the mean of logits. Equality: for probabilities where all members
+# give the true class the same one, for logits only where they give the same to every class.
 
 
 # %%

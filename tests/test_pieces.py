@@ -1,0 +1,39 @@
+"""Differences between arms against SciPy and by hand."""
+
+import pytest
+from conftest import put
+from experiments import pieces
+from scipy import stats
+
+from kdutils import experiments
+from kdutils.metrics import holm
+from kdutils.tables import Arm
+
+
+def test_a_family_is_scipys_test_and_holms_correction():
+    asked = {"a": [1.0, 2.0, 2.5], "b": [0.1, -0.2, 0.3], "none": [], "two": [1.0, 2.0]}
+    found = pieces.family(asked)
+    p = holm([stats.ttest_1samp(asked[k], 0).pvalue for k in "ab"])
+    assert list(found["p (Holm)"]) == [f"{p[0]:.2g}", f"{p[1]:.2g}", "–"]
+    assert list(found.index) == ["a", "b", "two"] and list(found["n"]) == [3, 3, 2]
+
+
+def test_equal_arms_are_not_told_apart():
+    assert pieces.family({"same": [0.0] * 5}).loc["same", "p (Holm)"] == "1"
+    assert pieces.family({}).empty
+
+
+def test_a_difference_is_by_seed_and_leaves_unpaired_seeds_out(store, tiny, monkeypatch):
+    other = Arm("t", "b", tiny.__class__(**{**tiny.__dict__, "epochs": 5}))
+    monkeypatch.setattr(experiments.chapter("00"), "arms", lambda p: [Arm("t", "a", tiny), other])
+    for seed, errors in ((0, 10), (1, 30), (2, 20)):
+        put(store, tiny.with_seed(seed), errors, 0)
+    for seed, errors in ((2, 5), (0, 4)):  # in another order, and without seed 1
+        put(store, other.recipe.with_seed(seed), errors, 0)
+    lab = experiments.Lab("00", "laptop", [0, 1, 2], store=store)
+    found = pieces.over(lab, "a", "b", "test_errors")
+    assert found.to_dict() == {0: 6, 2: 15}
+    assert pieces.points(found) == "+10.50 (n = 2)"
+    assert pieces.points(pieces.over(lab, "a", "b", "test_errors")[:0]) == "not recorded"
+    with pytest.raises(ValueError, match="no arm is named 'c'"):
+        pieces.over(lab, "a", "c")
