@@ -424,6 +424,7 @@ for name, (hard, learned) in shapes.items():
         "distilled (%)": lab.cell(learned, "test_accuracy"),
         "agrees with the teacher (%)": lab.cell(learned, "test_agreement"),
     }
+adds = {lab.arm(h).recipe.model: points(over(learned, h)) for h, learned in shapes.values()}
 first, *others = gains
 gains |= {
     f"{name.split(':')[0]}: its gain, less that of cnn5": (gains[name] - gains[first]).dropna()
@@ -520,8 +521,8 @@ for said, name in {"student, hard labels": ex.HARD, "student, distilled": strong
 numbers, rows = {}, {}  # numbers: [seeds, 3, classes]
 for said, (runs_as, answers) in columns.items():
     numbers[said] = 100 * torch.stack([per_class(one, labels) for one in answers])
-    correct = [metrics.accuracy(one, labels) for one in answers]
-    rows[said] = {"n": len(answers), "accuracy (%)": tables.interval(correct, "test_accuracy")}
+    correct = tables.interval([metrics.accuracy(z, labels) for z in answers], "test_accuracy")
+    rows[said] = {"n": len(answers), "accuracy (%)": correct}
     for kind, found in zip(("precision", "recall", "F1"), numbers[said].mean(dim=2).T, strict=True):
         rows[said][f"macro {kind} (%)"] = tables.interval(found.tolist(), "test_accuracy")
     rows[said]["ms, one image"] = f"{speed[1][runs_as]:.3g}"
@@ -538,9 +539,9 @@ pd.DataFrame(rows)
 # %%
 f1 = {said: found[:, 2] for said, found in numbers.items() if said != ex.LOGITS}  # [seeds, classes]
 pd.concat({
-    said: pd.DataFrame(found.mean(dim=0).T.numpy(), dataset.classes, ["P", "R", "F1"]).round(1)
+    said: pd.DataFrame(found.mean(dim=0).T.numpy(), dataset.classes, ["P", "R", "F1"])
     for said, found in numbers.items() if said != ex.LOGITS
-}, axis=1)  # fmt: skip
+}, axis=1).map("{:.1f}".format)  # fmt: skip
 
 # %% tags=["hide-input"]
 if len(f1) > 2:
@@ -603,15 +604,15 @@ pd.DataFrame.from_dict(rows, orient="index")
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-a, b = (lab.mean(name, "test_accuracy") for name in (ex.VIT, ex.RESNET50))
-alone = {lab.arm(h).recipe.model: lab.mean(h, "test_accuracy") for h, _ in shapes.values() if lab.records(h)}  # fmt: skip
-adds = {lab.arm(h).recipe.model: points(over(learned, h)) for h, learned in shapes.values()}
+own = {name: lab.interval(name, "test_accuracy") for name in (ex.VIT, ex.RESNET50)}
+ahead = lab.mean(ex.VIT, "test_accuracy") - lab.mean(ex.RESNET50, "test_accuracy")
+alone = {lab.arm(h).recipe.model: lab.cell(h, "test_accuracy") for h, _ in shapes.values()}
 top = max(by_class, key=lambda k: np.mean(by_class[k]), default=None)
 Markdown(f"""
-1. The transformer has {a:.2f} %, the ResNet-50 {b:.2f} %: {a - b:+.2f} points, one run each.
+1. Accuracy in percent: {"; ".join(f"{name} {x}" for name, x in own.items())}. The transformer less the ResNet-50, one run each: {ahead:+.2f} points.
 2. By validation, {pick or "no one: nothing is recorded"} makes the best student: {points(over(ex.from_teacher(pick))) if pick else "–"} points over hard labels. The most accurate single teacher is {best}.
 3. Over {best}, in points: {"; ".join(f"{n} {gained.get(n, 'not recorded')}" for n in ex.ENSEMBLES)}. Their students over its student: {"; ".join(points(versus[n]) for n in ex.ENSEMBLES)}.
-4. With hard labels: {"; ".join(f"{m} {x:.2f} %" for m, x in alone.items())}. The teacher adds, in points: {"; ".join(f"{m} {x}" for m, x in adds.items())}.
+4. With hard labels, in percent: {"; ".join(f"{m} {x}" for m, x in alone.items())}. The teacher adds, in points: {"; ".join(f"{m} {x}" for m, x in adds.items())}.
 5. {f"{top}: {points(by_class[top])} points of F1, the largest of {len(by_class)} classes" if top else "Not recorded"}. The student is {speed[128][ex.STRONG] / speed[128]["the student"]:.1f} times as fast as its teacher, 128 images at once.
 """)
 
