@@ -15,7 +15,7 @@ BUDGET = {
     "smoke": {
         "images": 300,
         "batch_size": 25,
-        "epochs": 4,
+        "epochs": 3,
         "teacher": "seed003-teacher-w8",
         "width": 8,
         "widths": (4, 8),

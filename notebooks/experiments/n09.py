@@ -14,8 +14,8 @@ TITLE = "Big teachers"
 # multiplications each. imagenet: networks whose weights are downloaded.
 BUDGET = {
     "smoke": {
-        "vit": {"model": "vit-8-32-1", "epochs": 10, "batch_size": 50},
-        "resnet50": {"model": "resnet50-w2", "epochs": 3, "batch_size": 50, "lr": 0.1},
+        "vit": {"model": "vit-8-32-1", "epochs": 6, "batch_size": 50},
+        "resnet50": {"model": "resnet50-w2", "epochs": 2, "batch_size": 50, "lr": 0.1},
         "shapes": ("convs-2x5-20", "convs-4x3"),
         "imagenet": (),
     },
