@@ -88,6 +88,7 @@ if asked_stranger:
     said_of = [", ".join(f"{theirs.classes[k]} {p:.0%}" for p, k in zip(*row, strict=True))
                for row in zip(*top, strict=True)]  # fmt: skip
     frame = pd.Series(said_of, ours.classes, name="the stranger's mean answer").to_frame()
+    pd.set_option("display.max_colwidth", None)  # nothing is cut off
 else:
     frame = Markdown(
         "*The answers of the teacher of CIFAR-100 are not stored: `TRAIN = True` makes them.*"
@@ -416,7 +417,7 @@ Markdown(f"""
 2. {f"{probed.loc[ex.PROBE].iloc[-1]} % on test images, fitted to {len(labels):,} images" if asked_stranger else "Not stored"}.
 3. Over hard labels, in points: {"; ".join(f"{name} {over(name)}" for name in ex.ROUTES)}.
 4. The teacher of CIFAR-10: {over(ex.AT_HOME)} points. {share}
-5. With smoothing .2 the teacher scores {lab.cell(ex.teacher_name(0.2), "test_accuracy")} %, without {lab.cell(ex.teacher_name(0), "test_accuracy")} %. Its student over the other, in points: {"; ".join(f"T = {t:g} {over(ex.student_name(0.2, t), ex.student_name(0, t))}" for t in ex.TEMPERATURES)}.
+5. The teacher's accuracy in percent, with smoothing .2: {lab.cell(ex.teacher_name(0.2), "test_accuracy")}; without: {lab.cell(ex.teacher_name(0), "test_accuracy")}. Its student over the other, in points: {"; ".join(f"T = {t:g} {over(ex.student_name(0.2, t), ex.student_name(0, t))}" for t in ex.TEMPERATURES)}.
 """)
 
 # %% [markdown]
