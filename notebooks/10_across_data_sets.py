@@ -75,9 +75,7 @@ from kdutils.knowledge import Knowledge
 ex = lab.experiments
 recipe, ours = lab.arms[ex.PROBE].recipe, lab.dataset("cifar10")
 known = Knowledge(recipe, ours, lab.store)
-asked_stranger = (
-    known.complete
-)  # whether its answers are stored here; nobody trains a teacher in passing
+asked_stranger = known.complete  # stored here? nobody trains a teacher in passing
 labels = ours.train.labels[: recipe.n_train]  # [N]
 classes = len(ours.classes)
 if asked_stranger:
@@ -291,8 +289,8 @@ assert (flat.norm(dim=1) <= (points - middles[0][0]).norm(dim=1) + 1e-4).all()
 print("plane holds: distances of the means stay, and no other distance grows.")
 
 # %% [markdown]
-# Now train two small networks on this page, on scikit-learn's digits: one with hard labels, one with label
-# smoothing. We look at digits that neither has seen.
+# Now train three small networks on this page, on scikit-learn's digits: one with hard labels, two with label
+# smoothing. We look at digits that none of them has seen.
 
 # %%
 from torch import nn
