@@ -45,6 +45,8 @@ def test_a_block_without_markers_is_an_error():
         (206, 62.0, 2.3, "errors", "we count fewer"),
         (206, 62.0, None, "errors", "too few seeds to judge"),
         (0.95, None, None, "gain", "not recorded"),
+        (None, 1.4, 0.9, "gain", "told from zero"),
+        (None, -0.4, 0.9, "gain", "not told from zero"),
     ],
 )
 def test_a_verdict_says_what_the_interval_allows(published, mean, half, kind, said):

@@ -111,7 +111,8 @@ def results(number: str | None, as_json: bool) -> list[str]:
 
 def headlines() -> list[dict[str, object]]:
     """The results that matter, as each chapter's `HEADLINES` names them: beside each published
-    value ours, the number of seeds, and whether the two agree. Only committed records count."""
+    value, if there is one, ours, the number of seeds, and whether the two agree. Only committed
+    records count."""
     committed, rows = Store().published, []
     for number, chapter in experiments.chapters().items():
         lab = experiments.Lab(number, "laptop", store=Store(committed, committed))
@@ -125,27 +126,32 @@ def headlines() -> list[dict[str, object]]:
                 mean, half, n = found["difference"], found["ci95"], found["n"]
             elif n:
                 mean, half = metrics.shown_ci(lab.values(arm.name, metric))
-            if second:
+            if second and published is not None:
                 published = round(published - lab.arm(second).metrics[metric], 4)
             row = {"chapter": number, "what": what, "arm": arm.name, "n": n}
             unit, digits = tables.UNITS[metric], tables.digits_of(metric)
             sign = "+" if second else ""
-            row["published"] = f"{published:{sign}g} {unit}".replace("-", "−")
+            there = "–" if published is None else f"{published:{sign}g} {unit}"
+            row["published"] = there.replace("-", "−")
             ours = "not recorded" if mean is None else f"{mean:{sign}.{digits}f}"
-            row["ours"] = ours.replace("-", "−") + ("" if half is None else f" ± {half:.{digits}f}")
+            ours = ours.replace("-", "−") + ("" if half is None else f" ± {half:.{digits}f}")
+            row["ours"] = f"{ours} {unit}" if published is None and n else ours
             rows.append(
                 row | {"verdict": _verdict(published, mean, half, "gain" if second else unit)}
             )
     return rows
 
 
-def _verdict(published: float, mean: float | None, half: float | None, kind: str) -> str:
+def _verdict(published: float | None, mean: float | None, half: float | None, kind: str) -> str:
     """What our interval says about a published value, which is one run without an interval.
 
-    kind: "gain", or the unit of what is counted or measured.
+    published: None for a gain that nobody has published. kind: "gain", or the unit of what is
+    counted or measured.
     """
     if mean is None or half is None:
         return "not recorded" if mean is None else "too few seeds to judge"
+    if published is None:
+        return "not told from zero" if abs(mean) <= half else "told from zero"
     if abs(mean - published) <= half:
         said = "agrees"
     elif kind == "errors":

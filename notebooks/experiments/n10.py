@@ -57,6 +57,21 @@ AT_HOME = "the teacher of CIFAR-10"
 SMOOTHINGS, TEMPERATURES = (0.0, 0.1, 0.2), (4.0, 1.0)
 
 
+# what the first page shows: first and second arm of a gain, and the metric
+HEADLINES = {
+    "CIFAR-10, 4,500 images: a teacher of CIFAR-100, the first of four routes, minus hard labels": (
+        SOFT,
+        HARD,
+        "test_accuracy",
+    ),
+    "CIFAR-10, 4,500 images: a teacher of CIFAR-10 minus hard labels": (
+        AT_HOME,
+        HARD,
+        "test_accuracy",
+    ),
+}
+
+
 class Auxiliary(nn.Module):
     """A network with more outputs than its classes, which only training sees.
 
