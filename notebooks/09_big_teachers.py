@@ -407,7 +407,7 @@ pd.DataFrame(rows).T
 # - `convs-6x16`: six thin convolutions, no hidden linear layer;
 # - `mlp-2000-2000`: linear layers alone.
 #
-# Each learns from hard labels, and from the teacher of chapter 04.
+# Each learns from hard labels, and from the teacher of [chapter 04](04_cnn5_from_a_larger_network.ipynb).
 
 # %%
 strong = ex.from_teacher(ex.STRONG)
@@ -644,8 +644,9 @@ Markdown(f"""
 # - **$T$ and $\alpha$ are the same for all.** Teachers differ in how sure they are. A temperature of its own might
 #   help one more than another.
 # - **One budget of multiplications is not one budget of time**, and all shapes share one schedule.
-# - **FastNet, the teacher of chapter 04 on `laptop`, answers for the image and for its mirror image.** That changes
-#   what it teaches, and doubles its time. It was trained on lighter views than the students see.
+# - **FastNet answers for the image and for its mirror image.** It is the teacher of
+#   [chapter 04](04_cnn5_from_a_larger_network.ipynb) on `laptop`. The mirror image changes what it teaches, and
+#   doubles its time. It was trained on lighter views than the students see.
 #
 # ## Exercises
 #

@@ -100,6 +100,7 @@ def test_every_result_of_the_first_page_leads_to_the_cell_that_shows_it(book):
         page = (book / f"{name}.html").read_text(encoding="utf-8")
         cell = page.partition(f'id="{anchor}"')[2].partition('<div id="code-')[0]
         words = re.sub(r"<[^>]*>", "", html.unescape(cell))
+        words += html.unescape(" ".join(re.findall(r'alt="([^"]*)"', cell)))  # in a figure
         assert row["arm"].rpartition(", ")[0] in words
 
 

@@ -306,6 +306,8 @@ def test_committed_knowledge_fits_the_recorded_students(tmp_path):
                 students[recipe.teachers] = replace(recipe, bits=8)
     assert len(students) >= 6
     for student in students.values():
+        if {teacher.dataset for teacher in student.teachers} != {"cifar10"}:
+            student = replace(student, translate="probe")  # answers about other classes
         answers = Knowledge(student, cifar, here).logits(0).float()
         assert metrics.accuracy(answers, cifar.train.labels[: len(answers)]) > 50
 

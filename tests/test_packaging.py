@@ -25,6 +25,7 @@ SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
 
 # What a package is imported as, where that is another name.
 IMPORTED_AS = {
+    "open_clip_torch": "open_clip",
     "scikit-learn": "sklearn",
     "ipython": "IPython",
     "pyyaml": "yaml",
