@@ -59,9 +59,9 @@ SMOOTHINGS, TEMPERATURES = (0.0, 0.1, 0.2), (4.0, 1.0)
 
 # what the first page shows: first and second arm of a gain, and the metric
 HEADLINES = {
-    "CIFAR-10, 4,500 images: a teacher of CIFAR-100, the first of four routes, minus hard labels": (
+    "CIFAR-10, 4,500 images: from CIFAR-100, answers about the image minus others' answers": (
         SOFT,
-        HARD,
+        OTHERS,
         "test_accuracy",
     ),
     "CIFAR-10, 4,500 images: a teacher of CIFAR-10 minus hard labels": (
