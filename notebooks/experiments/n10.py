@@ -145,7 +145,7 @@ def arms(p: Profile) -> list[Arm]:
     head = {"model": b["aux"]}
     wide = scores()  # of other classes: there is no agreement
     return [
-        teachers(FOREIGN, foreign(p), scores(), keep_logits=True),
+        teachers(FOREIGN, foreign(p), scores()),
         teachers(HOME, cifar.teacher(p), scores(), keep_logits=True),
         # all see the same stored views
         table(HARD, student(p, n_views=b["views"]["n_views"]), scores()),
