@@ -350,28 +350,31 @@ print(f"{grid['arm'].nunique()} of {len(cells)} settings are recorded, {len(grid
 
 # %% tags=["hide-input"]
 if complete:
-    mean = wide["val_accuracy"].mean(axis=1).unstack("T")
-    half = wide["val_accuracy"].apply(lambda x: metrics.shown_ci(x)[1] or 0, axis=1).unstack("T")
-    words = mean.map("{:.2f}".format) + half.map(lambda x: f"\n± {x:.2f}" if x else "")
+    y, title = wide["val_accuracy"], None
+    if y.shape[1] > 1:
+        sigma, free = pieces.common_scatter(y)
+        title = f"each ± {stats.t.ppf(0.975, free) * sigma / y.shape[1] ** 0.5:.2f}"
+    mean = y.mean(axis=1).unstack("T")
     fig, ax = plt.subplots(figsize=(7.5, 4.2))
-    seaborn.heatmap(mean, annot=words, fmt="", ax=ax, cbar_kws={"label": "validation accuracy (%)"})
-    ax.set(xlabel="temperature T", ylabel="weight α")
+    seaborn.heatmap(mean, annot=True, fmt=".2f", ax=ax, cbar_kws={"label": "validation accuracy (%)"})  # fmt: skip
+    ax.set(xlabel="temperature T", ylabel="weight α", title=title)
     ax.invert_yaxis()
     words = "; ".join(f"α {a:g}, T {t:g}: {x:.1f}" for (a, t), x in mean.stack().items())
-    lab.show(fig, "08_grid", f"Validation accuracy by T and α. {words}.", cells, bars=False)
+    lab.show(fig, "08_grid", f"Validation accuracy, {title}. {words}.", cells, bars=False)
 
 # %% [markdown]
+# With few seeds, the interval of a single cell would be wide, because its own scatter is badly known. All cells
+# have the same network and the same images, so we let them share one $\sigma$, estimated from all of them
+# together. What a seed does to all cells alike is taken off first. So the interval is for comparing cells.
+#
 # Validation chooses the best cell. Then the question of [chapter 06](06_temperature.ipynb) comes first:
 # how far apart would the best and the worst cell look, if all were equally good?
 
 # %%
 if complete and wide["test_accuracy"].shape[1] > 1:
     y = wide["test_accuracy"]
-    noise = y.sub(y.mean(axis=1), axis=0)
-    noise -= noise.mean()  # a seed's luck is common to all cells
-    free = (y.shape[0] - 1) * (y.shape[1] - 1)
-    error = ((noise**2).to_numpy().sum() / free / y.shape[1]) ** 0.5
-    limit = stats.studentized_range.ppf(0.95, len(y), free) * error
+    sigma, free = pieces.common_scatter(y)
+    limit = stats.studentized_range.ppf(0.95, len(y), free) * sigma / y.shape[1] ** 0.5
     best = lab.best("T and alpha").name
     print(f"Chosen on validation: {best}. Over hard labels, on test: {points(over(best))} points.")
     print(f"Best minus worst cell, test: {np.ptp(y.mean(axis=1)):.2f} points; equal settings stay")

@@ -262,13 +262,13 @@ for name in kept:
     told = Knowledge(recipe, dataset, lab.store)  # its answers about the students' images
     sure = f"{100 * told.logits(0).float().softmax(1).amax(1).mean():.1f}" if told.complete else "not stored"  # fmt: skip
     rows[name] = {
+        "test accuracy (%)": lab.interval(name, "test_accuracy"),
+        "its student (%)": lab.cell(ex.from_teacher(name), "test_accuracy"),
+        "how sure, on the students' images (%)": sure,
+        "the two agree on (%)": lab.cell(ex.from_teacher(name), "test_agreement"),
         "network": lab.arm(name).recipe.model,
         "parameters": f"{models.count_parameters(net):,}",
         "million MACs": round(count_macs(net) / 1e6, 1),
-        "test accuracy (%)": lab.interval(name, "test_accuracy"),
-        "how sure, on the students' images (%)": sure,
-        "its student (%)": lab.cell(ex.from_teacher(name), "test_accuracy"),
-        "the two agree on (%)": lab.cell(ex.from_teacher(name), "test_agreement"),
     }
 print(f"The student alone, with hard labels: {lab.cell(ex.HARD, 'test_accuracy')} %.")
 pd.DataFrame(rows).T

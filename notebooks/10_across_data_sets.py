@@ -119,9 +119,11 @@ if asked_stranger:
 #   while the ten own outputs learn the labels. All layers below serve both. After training, the auxiliary
 #   head is thrown away.
 # - **Matched logits.** The same head, but it has to meet the teacher's *logits* as numbers, by the mean
-#   squared error: centred for each image, and divided by $T$. At a high temperature the first route comes
-#   close to this one ([chapter 06](06_temperature.ipynb) shows why), so they are not two quite different
-#   ideas.
+#   squared error: centred for each image, and divided by $T$. Romero et al. (2015) give a student the teacher's
+#   *features* as **hints**, through a linear layer. This route is a hint of that kind: the logits are $W f + b$
+#   of the teacher's last features $f$, so they are those features as a hundred weighted sums, and a hundred
+#   numbers are cheaper to store. At a high temperature the first route comes close to this one
+#   ([chapter 06](06_temperature.ipynb) shows why), so they are not two quite different ideas.
 # - **Linear probe.** First turn the stranger into a teacher of our classes: fit a linear classifier to its
 #   logits and our labels. Then distil as usual.
 # - **Masses.** Each of its classes hands its probability on to our classes, in fixed shares.
@@ -481,6 +483,8 @@ Markdown(f"""
 #   [arXiv:2104.00676](https://arxiv.org/abs/2104.00676).
 # - K. Chandrasegaran et al. (2022), *Revisiting label smoothing and knowledge distillation compatibility:
 #   what was missing?*, [arXiv:2206.14532](https://arxiv.org/abs/2206.14532).
+# - A. Romero et al. (2015), *FitNets: hints for thin deep nets*,
+#   [arXiv:1412.6550](https://arxiv.org/abs/1412.6550).
 # - J. Ba, R. Caruana (2014), *Do deep nets really need to be deep?*,
 #   [arXiv:1312.6184](https://arxiv.org/abs/1312.6184).
 # - G. Alain, Y. Bengio (2016), *Understanding intermediate layers using linear classifier probes*,

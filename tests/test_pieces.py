@@ -1,5 +1,7 @@
 """Differences between arms against SciPy and by hand."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import put
 from experiments import pieces
@@ -37,3 +39,20 @@ def test_a_difference_is_by_seed_and_leaves_unpaired_seeds_out(store, tiny, monk
     assert pieces.points(pieces.over(lab, "a", "b", "test_errors")[:0]) == "not recorded"
     with pytest.raises(ValueError, match="no arm is named 'c'"):
         pieces.over(lab, "a", "c")
+
+
+def test_the_common_scatter_is_known_by_hand_and_recovered():
+    by_hand = pd.DataFrame([[1.0, 2.0], [3.0, 6.0]])  # residuals: .5, -.5 / -.5, .5
+    assert pieces.common_scatter(by_hand) == (1.0, 1)
+    dice = np.random.default_rng(0)
+    luck, skill = 5 * dice.normal(size=(1, 60)), 9 * dice.normal(size=(40, 1))
+    sigma, free = pieces.common_scatter(
+        pd.DataFrame(luck + skill + 0.3 * dice.normal(size=(40, 60)))
+    )
+    assert free == 39 * 59 and abs(sigma - 0.3) < 0.02
+
+
+@pytest.mark.parametrize("y", [[[1.0, 2.0]], [[1.0], [2.0]], [[1.0, 2.0], [3.0, np.nan]]])
+def test_a_scatter_takes_two_settings_at_two_seeds(y):
+    with pytest.raises(ValueError, match="it takes two of each"):
+        pieces.common_scatter(pd.DataFrame(y))

@@ -64,3 +64,17 @@ def over(lab: Lab, first: str, second: str, metric: str = "test_accuracy") -> pd
 def points(x: Sequence[float]) -> str:
     """In words: the mean of differences in points, with its interval from three seeds on, and n."""
     return f"{piece(x)} (n = {len(x)})" if len(x) else "not recorded"
+
+
+def common_scatter(y: pd.DataFrame) -> tuple[float, int]:
+    """Of one run around its setting's mean, less each seed's luck: sigma, degrees of freedom.
+
+    y: [settings, seeds], none missing, at least two of each; else ValueError. The residual of a
+    two-way analysis of variance: settings that share their seeds are compared by it.
+    """
+    if min(y.shape) < 2 or y.isna().any(axis=None):
+        raise ValueError(f"{y.shape[0]} settings at {y.shape[1]} seeds: it takes two of each, all.")
+    noise = y.sub(y.mean(axis=1), axis=0)
+    noise -= noise.mean()
+    free = (y.shape[0] - 1) * (y.shape[1] - 1)
+    return float((noise**2).to_numpy().sum() / free) ** 0.5, free
