@@ -45,7 +45,7 @@ def test_routes_share_one_budget_and_never_see_the_other_data_set(arms):
     says = {"teacher", "temperature", "alpha", "bits"}  # and no other views
     for name, own in {ex.PROBE: {"translate"}, ex.MASSES: {"translate"}}.items():
         assert differ(hard, arms[name].recipe) <= says | own
-    for name in (ex.SOFT, ex.MATCHED, ex.OTHERS):
+    for name in (ex.SOFT, ex.MATCHED, ex.OTHERS, ex.SAME):
         assert (
             {"model", "loss"}
             < differ(hard, arms[name].recipe)
@@ -54,7 +54,8 @@ def test_routes_share_one_budget_and_never_see_the_other_data_set(arms):
         assert arms[name].recipe.dataset == hard.dataset != arms[name].recipe.teachers[0].dataset
     home = arms[ex.AT_HOME].recipe
     assert differ(hard, home) <= says and home.teachers[0].dataset == hard.dataset
-    assert differ(arms[ex.SOFT].recipe, arms[ex.OTHERS].recipe) == {"teacher_order"}
+    for control in (ex.OTHERS, ex.SAME):
+        assert differ(arms[ex.SOFT].recipe, arms[control].recipe) == {"teacher_order"}
 
 
 def test_teachers_of_chapter_5_differ_in_their_smoothing_alone(arms):
@@ -175,9 +176,13 @@ def test_the_two_heads_by_hand():
     p, q = (t / 4).softmax(1), (z[:, 10:] / 4).softmax(1)
     soft = 16 * (p * (p / q).log()).sum(1).mean()
     assert torch.isclose(ex.auxiliary(z, t, y, recipe), hard + 0.5 * soft, atol=1e-5)
-    wanted = (t - t.mean(1, keepdim=True)) / 4
-    assert torch.isclose(
-        ex.matched(z, t, y, recipe), hard + 0.5 * ((z[:, 10:] - wanted) ** 2).mean()
+    wanted = t - t.mean(1, keepdim=True)
+    apart = ((z[:, 10:] - wanted) ** 2).mean()
+    assert torch.isclose(ex.squared(z, t, y, recipe), hard + 0.25 * apart)
+    centred = torch.cat([z[:, :10], z[:, 10:] - z[:, 10:].mean(1, keepdim=True)], dim=1)
+    hot = ex.auxiliary(centred.double(), t.double(), y, replace(recipe, temperature=1e4))
+    assert torch.isclose(ex.squared(centred.double(), t.double(), y, recipe), hot, rtol=1e-3), (
+        "what the first head comes to as T grows"
     )
 
 

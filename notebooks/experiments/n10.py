@@ -53,6 +53,7 @@ SOFT, MATCHED = "its 100 answers, an auxiliary head", "its 100 logits, matched"
 PROBE, MASSES = "a linear probe of it", "its masses, mapped"
 ROUTES = (SOFT, MATCHED, PROBE, MASSES)
 OTHERS = "its answers about other images, an auxiliary head"
+SAME = "its answers about others of the class, an auxiliary head"
 AT_HOME = "the teacher of CIFAR-10"
 SMOOTHINGS, TEMPERATURES = (0.0, 0.1, 0.2), (4.0, 1.0)
 
@@ -109,18 +110,18 @@ def auxiliary(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     return hard + recipe.alpha * kd_loss(aux, t, None, recipe.temperature, alpha=1.0)
 
 
-def matched(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
-    """The same with the teacher's logits as numbers to be met: each image's centred, over T.
+def squared(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """The same with the teacher's logits as numbers to be met: half the mean squared error.
 
-    Source: Ba and Caruana 2014.
+    It is what `auxiliary` comes to as T grows (chapter 06). After Ba and Caruana 2014, whose
+    students have no labels.
     """
     hard, aux = _split(z, t, y)
-    wanted = (t - t.mean(dim=1, keepdim=True)) / recipe.temperature
-    return hard + recipe.alpha * F.mse_loss(aux, wanted)
+    return hard + recipe.alpha / 2 * F.mse_loss(aux, t - t.mean(dim=1, keepdim=True))
 
 
 FAMILIES["aux-cnn5"] = Family(aux_cnn5, "(-wN)?-N", "'aux-cnn5-100', 'aux-cnn5-w4-20'")
-losses.OWN |= {"auxiliary": auxiliary, "matched": matched}
+losses.OWN |= {"auxiliary": auxiliary, "squared": squared}
 
 
 def foreign(p: Profile) -> Recipe:
@@ -150,7 +151,7 @@ def arms(p: Profile) -> list[Arm]:
         # all see the same stored views
         table(HARD, student(p, n_views=b["views"]["n_views"]), scores()),
         table(SOFT, student(p, **says, **head, loss="auxiliary"), wide),
-        table(MATCHED, student(p, **says, **head, loss="matched"), wide),
+        table(MATCHED, student(p, **says, **head, loss="squared"), wide),
         table(PROBE, student(p, **says, translate="probe"), scores(taught=True)),
         # mapped masses are probabilities already, and soft ones
         table(
@@ -159,6 +160,9 @@ def arms(p: Profile) -> list[Arm]:
             scores(taught=True),
         ),
         table(OTHERS, student(p, **says, **head, loss="auxiliary", teacher_order="permuted"), wide),
+        table(
+            SAME, student(p, **says, **head, loss="auxiliary", teacher_order="within-class"), wide
+        ),
         table(AT_HOME, student(p, **(says | home)), scores(taught=True)),
         *_smoothing(p),
     ]
