@@ -11,6 +11,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import index
 from types import ModuleType
@@ -282,33 +283,38 @@ class Lab:
             raise LookupError("no seed that both have")
         return metrics.paired_test(pairs[first], pairs[second])
 
-    def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
-        """For each question, first arm minus second, paired by seed, with its interval.
+    def paired(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> dict[str, dict]:
+        """The `difference` of each question that has one; "holm": its p, corrected for all of them.
 
-        Questions that are asked together are corrected together: each p has Holm's beside it.
-        Questions about arms that have no record share one last line.
+        Of a single question there is none.
         """
-        found, lacking = {}, []
+        found = {}
         for question, pair in questions.items():
-            if not all(map(self.records, pair)):
-                lacking.append(question)
-                continue
-            try:
+            with suppress(LookupError):
                 found[question] = self.difference(*pair, metric)
-            except LookupError as why:
-                found[question] = str(why)
-        tested = [d for d in found.values() if isinstance(d, dict) and d["p"] is not None]
+        tested = [d for d in found.values() if d["p"] is not None]
         if len(tested) > 1:
             for d, holm in zip(tested, metrics.holm([d["p"] for d in tested]), strict=True):
                 d["holm"] = holm
-        lines = [
-            f"- {q}: {tables.difference_in_words(d, metric) if isinstance(d, dict) else d + '.'}"
-            for q, d in found.items()
-        ]
+        return found
+
+    def differences(self, metric: str, questions: Mapping[str, tuple[str, str]]) -> Markdown:
+        """For each question, first arm minus second, paired by seed, with its interval (`paired`).
+
+        Questions about arms that have no record share one last line.
+        """
+        found, lacking, lines = self.paired(metric, questions), [], []
+        for question, pair in questions.items():
+            if question in found:
+                lines.append(f"- {question}: {tables.difference_in_words(found[question], metric)}")
+            elif all(map(self.records, pair)):
+                lines.append(f"- {question}: no seed that both have.")
+            else:
+                lacking.append(question)
         if lacking:
             lines.append(f"- *Not recorded at these seeds:* {'; '.join(lacking)}.")
-        if len(tested) > 1:
-            lines.append(f"\n*Holm:* $p$ corrected for {len(tested)} questions asked at once.")
+        if tested := sum("holm" in d for d in found.values()):
+            lines.append(f"\n*Holm:* $p$ corrected for {tested} questions asked at once.")
         return Markdown("\n".join(lines))
 
     def best(self, select: str) -> Arm:

@@ -58,9 +58,19 @@ AT_HOME = "the teacher of CIFAR-10"
 SMOOTHINGS, TEMPERATURES = (0.0, 0.1, 0.2), (4.0, 1.0)
 
 
+# what section 3 asks, all at once, and corrects together
+ASKED = {f"{name}, over hard labels": (name, HARD) for name in (*ROUTES, OTHERS, AT_HOME)}
+ASKED["The auxiliary head: answers about the image over answers about others"] = (SOFT, OTHERS)
+ASKED["The auxiliary head: answers about the image over others of its class"] = (SOFT, SAME)
+
 # what the first page shows: first and second arm of a gain, and the metric
 HEADLINES = {
-    "CIFAR-10, 4,500 images: from CIFAR-100, answers about the image minus others' answers": (
+    "CIFAR-10, 4,500 images: an auxiliary head for a teacher of CIFAR-100, minus hard labels": (
+        SOFT,
+        HARD,
+        "test_accuracy",
+    ),
+    "CIFAR-10, 4,500 images: the same head, minus one that learns answers about other images": (
         SOFT,
         OTHERS,
         "test_accuracy",
