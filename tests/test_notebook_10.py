@@ -68,6 +68,10 @@ def test_teachers_of_chapter_5_differ_in_their_smoothing_alone(arms):
         for t in ex.TEMPERATURES:
             students = (arms[ex.student_name(x, t)].recipe for x in (0, s))
             assert differ(*students) == {"teacher"}
+    assert differ(plain, arms[ex.teacher_name(ex.AGAIN)].recipe) == {"seed"}
+    assert differ(arms[ex.student_name(0)].recipe, arms[ex.student_name(ex.AGAIN)].recipe) == {
+        "teacher"
+    }
     alone, taught = arms[ex.ALONE].recipe, arms[ex.student_name(0)].recipe
     assert differ(alone, taught) <= {"teacher", "temperature", "alpha", "n_views", "bits"}
 
@@ -213,6 +217,11 @@ def test_solution_2_with_all_classes_is_the_probe(solutions):
     whole = translation("probe", signal[:300], Y[:300], 4)(signal[300:]).argmax(1)
     assert found[12] == pytest.approx(100 * float((whole == Y[300:]).double().mean()))
     assert found[1] < found[12]
+    one = torch.zeros(400, 12)
+    one[:, 5] = 10 * (Y == 2).float()  # a single logit tells one class from the rest
+    found = solutions.accuracy_by_classes(one[:300], Y[:300], one[300:], Y[300:], [1])
+    most = max((Y[300:] == k).double().mean() for k in range(4))
+    assert found[1] > 100 * float(most) + 10
 
 
 def test_solution_3_is_scikit_learns_mutual_information(solutions):

@@ -1,5 +1,7 @@
 """Differences between arms against SciPy and by hand."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,3 +58,24 @@ def test_the_common_scatter_is_known_by_hand_and_recovered():
 def test_a_scatter_takes_two_settings_at_two_seeds(y):
     with pytest.raises(ValueError, match="it takes two of each"):
         pieces.common_scatter(pd.DataFrame(y))
+
+
+def test_a_share_holds_the_ratios_that_a_t_test_does_not_reject():
+    dice = np.random.default_rng(0)
+    whole = pd.Series(4 + dice.normal(size=6), index=range(6))
+    part = pd.Series(1.2 + 0.3 * dice.normal(size=7), index=range(7))
+    said = pieces.share(part, whole)  # the seventh seed has no partner
+    mean, low, high = (
+        int(x) for x in re.match(r"(\d+) % \((-?\d+) to (\d+) %, n = 6\)", said).groups()
+    )
+    for r, kept in (
+        (mean, True),
+        (low + 1, True),
+        (high - 1, True),
+        (low - 1, False),
+        (high + 1, False),
+    ):
+        p = stats.ttest_1samp(part[:6] - r / 100 * whole, 0).pvalue
+        assert (p > 0.05) == kept
+    assert pieces.share(part, whole[:2]) is None, "too few seeds"
+    assert pieces.share(part, whole - whole.mean()) is None, "a share of nothing"

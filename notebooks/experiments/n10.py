@@ -56,6 +56,7 @@ OTHERS = "its answers about other images, an auxiliary head"
 SAME = "its answers about others of the class, an auxiliary head"
 AT_HOME = "the teacher of CIFAR-10"
 SMOOTHINGS, TEMPERATURES = (0.0, 0.1, 0.2), (4.0, 1.0)
+AGAIN = "smoothing 0, another seed"
 
 
 # what section 3 asks, all at once, and corrects together
@@ -186,8 +187,9 @@ def _smoothing(p: Profile) -> list[Arm]:
     b = n05.BUDGET[p.name]
     table = partial(Arm, "Label smoothing")
     out = [table(ALONE, n05.network(p, b["student"]), scores())]
-    for smoothing in SMOOTHINGS:
-        taught_by = n05.teacher(p, "WideResNet", label_smoothing=smoothing)
+    for smoothing in (*SMOOTHINGS, AGAIN):
+        own = {"seed": n05.TEACHER_SEED} if smoothing == AGAIN else {"label_smoothing": smoothing}
+        taught_by = n05.teacher(p, "WideResNet", **own)
         name = teacher_name(smoothing)
         out.append(table(name, taught_by, scores(), once=True, keep_logits=True))
         for t in TEMPERATURES:
@@ -200,14 +202,18 @@ def _smoothing(p: Profile) -> list[Arm]:
 ALONE = "the same student, hard labels"
 
 
-def teacher_name(smoothing: float) -> str:
-    """The name of a teacher with this much label smoothing."""
-    return f"teacher, smoothing {smoothing:g}"
+def _of(smoothing: float | str) -> str:
+    return smoothing if smoothing == AGAIN else f"smoothing {smoothing:g}"
 
 
-def student_name(smoothing: float, temperature: float = TEMPERATURES[0]) -> str:
+def teacher_name(smoothing: float | str) -> str:
+    """The name of a teacher with this much label smoothing, or of the second one, `AGAIN`."""
+    return f"teacher, {_of(smoothing)}"
+
+
+def student_name(smoothing: float | str, temperature: float = TEMPERATURES[0]) -> str:
     """The name of its student at a temperature."""
-    return f"student of smoothing {smoothing:g}, T = {temperature:g}"
+    return f"student of {_of(smoothing)}, T = {temperature:g}"
 
 
 def seen_as(logits: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -78,3 +78,21 @@ def common_scatter(y: pd.DataFrame) -> tuple[float, int]:
     noise -= noise.mean()
     free = (y.shape[0] - 1) * (y.shape[1] - 1)
     return float((noise**2).to_numpy().sum() / free) ** 0.5, free
+
+
+def share(part: pd.Series, whole: pd.Series) -> str | None:
+    """In words: which percentage of one mean another is, both by seed, with its interval.
+
+    Of the ratios r for which the mean of part - r whole is not told from zero (Fieller 1954). None
+    below three common seeds, and where the whole is not told from zero: then no r is excluded.
+    """
+    x, y = part.align(whole, join="inner")
+    n = len(x)
+    if n < 3 or not piece(y).told:
+        return None
+    k = stats.t.ppf(0.975, n - 1) ** 2 / n
+    (xx, xy), (_, yy) = pd.concat([x, y], axis=1).cov().to_numpy()
+    a, b, c = y.mean() ** 2 - k * yy, x.mean() * y.mean() - k * xy, x.mean() ** 2 - k * xx
+    half = max(b * b - a * c, 0) ** 0.5
+    low, high = (100 * (b + side) / a for side in (-half, half))
+    return f"{100 * x.mean() / y.mean():.0f} % ({low:.0f} to {high:.0f} %, n = {n})"
