@@ -466,12 +466,11 @@ if y.shape[1] > 1:
         f"One scatter for all {len(y)} settings: two means lie up to {half:.2f} points apart by the"
     )
     print(f"luck of seeds (95 %), and two differences up to {2**0.5 * half:.2f}.")
+luck = change(ex.AGAIN, hot), (change(ex.AGAIN, hot) - change(ex.AGAIN, cold)).dropna()
 print(
-    f"Two teachers trained alike, their students at T = {hot:g}: {pieces.points(change(ex.AGAIN, hot))} points;"
+    f"Two teachers trained alike, in points: their students at T = {hot:g} {pieces.points(luck[0])};"
 )
-print(
-    f"the same, minus what it is at T = {cold:g}: {pieces.points((change(ex.AGAIN, hot) - change(ex.AGAIN, cold)).dropna())} points."
-)
+print(f"the same, minus what it is at T = {cold:g}: {pieces.points(luck[1])}.")
 
 # %% [markdown]
 # Few seeds know their own scatter badly. So the line below the table lets all settings share one, as in

@@ -74,6 +74,13 @@ def test_the_arithmetic_is_the_published_amount(name, millions):
     assert networks.count_macs(on_meta(name)) == pytest.approx(millions * 1e6, rel=0.01)
 
 
+def test_the_largest_maps_are_known_by_hand():
+    net = models.build("seed003-student")  # its first convolution: 3 channels to 16, 32 x 32
+    assert networks.largest_maps(net) == 4 * (3 + 16) * 32 * 32
+    assert networks.largest_maps(models.build("mlp-8", (1, 4, 4), 3), (1, 4, 4)) == 0
+    assert net.training and not any(m._forward_hooks for m in net.modules())
+
+
 def test_macs_are_exact_and_counting_them_leaves_the_network_alone():
     net = models.build("mlp-8", (1, 4, 4), 3)
     before = {key: value.clone() for key, value in net.state_dict().items()}

@@ -94,6 +94,7 @@ def test_solution_2_has_the_power_that_a_simulation_shows(solutions):
     ]
     less, enough = ((x < 0.05).mean() for x in p)
     assert less < 0.8 < enough + 0.01
+    assert solutions.power_by_drawing(n, 1.84, 1.0) == pytest.approx(enough, abs=0.03)
     with pytest.raises(ValueError, match="10,000"):
         solutions.seeds_needed(1e-6, 1.0)
 

@@ -32,7 +32,7 @@ def arms(p: Profile) -> list[Arm]:
 
 
 class Nothing(nn.Module):
-    """The mean of an image, once for each class: what a runtime costs by itself."""
+    """The mean of an image, once for each class: what a call costs before the first layer."""
 
     def __init__(self, classes: int):
         super().__init__()

@@ -1,7 +1,7 @@
 """The deep networks of the course: FastNet, WideResNet, PreActResNet, DenseNet-BC and ResNeXt.
 
 In: the numbers in a name, the image shape (C, H, W), the number of classes. Out: a network. Each
-joins the families that recipes may name. `count_macs` says what an answer costs.
+joins the families that recipes may name. `count_macs` and `largest_maps` say what an answer costs.
 """
 
 import copy
@@ -247,3 +247,16 @@ def count_macs(net: nn.Module, in_shape: Shape = (3, 32, 32)) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         twin(torch.empty(1, *in_shape, device="meta"))
     return counter.get_total_flops() // 2  # it counts a multiplication and an addition as two
+
+
+def largest_maps(net: nn.Module, in_shape: Shape = (3, 32, 32)) -> int:
+    """Bytes that the hungriest convolution takes in and gives out, for one image in float32.
+
+    A device has to hold them at once. Nothing is computed (`count_macs`).
+    """
+    twin, seen = copy.deepcopy(net).to("meta").eval(), [0]
+    for part in filter(lambda m: isinstance(m, nn.Conv2d), twin.modules()):
+        part.register_forward_hook(lambda _, x, y: seen.append(x[0].numel() + y.numel()))
+    with torch.no_grad():
+        twin(torch.empty(1, *in_shape, device="meta"))
+    return 4 * max(seen)
