@@ -113,14 +113,13 @@ def _prepare(nb: NotebookNode, run: Mapping | None, name: str, may_be_empty: boo
 
 
 def _card(chapter: series.Notebook) -> dict:
-    """What the first page says of a chapter; reading: 150 words or 30 lines of code a minute."""
-    kinds, times = {"markdown": "", "code": ""}, readme.times().get(chapter.number, {})
-    for cell in nbformat.read(chapter.path, as_version=4).cells:
-        kinds[cell.cell_type] += f"{cell.source}\n\n"
-    able = re.search(r"\*\*You will be able to\*\*\n\n((?:[-* ] .*\n)+)", kinds["markdown"])
-    minutes = len(kinds["markdown"].split()) / 150 + len(kinds["code"].splitlines()) / 30
-    about = {"file": chapter.path.name, "title": chapter.title, "able": able[1] if able else ""}
-    return about | {"minutes": max(5, 5 * round(minutes / 5)), "times": times}
+    """What the first page says of a chapter."""
+    cells = nbformat.read(chapter.path, as_version=4).cells
+    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    able = re.search(r"\*\*You will be able to\*\*\n\n((?:[-* ] .*\n)+)", text)
+    about = {"file": chapter.path.name, "title": chapter.title, "minutes": chapter.minutes}
+    times = readme.times().get(chapter.number, {})
+    return about | {"able": able[1] if able else "", "times": times}
 
 
 def _banner(number: str, run: Mapping | None) -> str:

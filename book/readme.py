@@ -16,6 +16,8 @@ from kdutils.commands.results import headlines
 from kdutils.runs import device_name
 from kdutils.training import pick_device
 
+from . import series
+
 README = ROOT / "README.md"
 TIMES = ROOT / "data" / "times.json"
 
@@ -45,14 +47,15 @@ def times() -> dict[str, dict[str, dict]]:
 
 
 def notebook_table() -> str:
-    """Markdown: every notebook, its questions' title, and what it took on each profile."""
+    """Markdown: every notebook, its title, minutes to read, and what it took on each profile."""
     recorded = times()
-    lines = ["| notebook | smoke | laptop, from records |", "|---|---|---|"]
-    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        taken = recorded.get(path.stem[:2], {})
+    lines = ["| notebook | to read | smoke | laptop, from records |", "|---|---|---|---|"]
+    for chapter in series.find():
+        path, taken = chapter.path, recorded.get(chapter.number, {})
         cells = [f"{taken[p]['seconds']} s" if p in taken else "–" for p in ("smoke", "laptop")]
-        title = experiments.chapter(path.stem[:2]).TITLE
-        lines.append(f"| [{path.stem[:2]} {title}](notebooks/{path.name}) | {' | '.join(cells)} |")
+        title = experiments.chapter(chapter.number).TITLE
+        name = f"[{chapter.number} {title}](notebooks/{path.name})"
+        lines.append(f"| {name} | {chapter.minutes} min | {' | '.join(cells)} |")
     devices = sorted({t["device"] for taken in recorded.values() for t in taken.values()})
     if devices:
         lines += ["", f"Seconds a notebook, kernel start included, on: {'; '.join(devices)}."]

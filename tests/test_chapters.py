@@ -94,6 +94,13 @@ def test_drawing_cells_and_solutions_are_folded_in_jupyterlab_and_no_others(name
         assert folded == wanted, f"cell {k}: run `make sync`"
 
 
+def test_the_first_chapter_leads_to_all_others():
+    text = next(path for number, path in CHAPTERS.items() if number.startswith("00")).read_text()
+    assert all(
+        f"]({path.stem}.ipynb)" in text for path in CHAPTERS.values() if "00_" not in path.stem
+    )
+
+
 @every_chapter
 def test_every_figure_of_a_chapter_says_in_words_what_it_shows(name):
     nb = _saved(name)
