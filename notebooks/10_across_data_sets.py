@@ -125,7 +125,9 @@ if asked_stranger:
 #   (2014) trained students on logits alone. It is close to a **hint** (Romero et al. 2015), where a student has
 #   to predict a *middle* layer of its teacher through a layer that is learned with it. A network that ends in a
 #   linear layer has weighted sums of its last features for logits: fewer numbers to store, and not all that
-#   the features hold.
+#   the features hold. (The table below has this route twice. In a first version of this chapter the logits were
+#   divided by $T$, and the loss was not multiplied by $T^2 / 2$. At $T = 4$ that leaves an eighth of its weight: the
+#   kind of slip that [chapter 04](04_cnn5_from_a_larger_network.ipynb) is about. Both stand here.)
 # - **Linear probe** (Alain and Bengio 2016). First turn the stranger into a teacher of our classes: fit a
 #   linear classifier to its logits and our labels. Then distil as usual.
 # - **Masses.** Each of its classes hands its probability on to our classes, in fixed shares.
@@ -250,7 +252,9 @@ from experiments import pieces
 lab.differences("test_accuracy", ex.ASKED)
 
 # %% tags=["hide-input"]
-names = [n for n in (ex.HARD, *ex.ROUTES, ex.OTHERS, ex.SAME, ex.AT_HOME) if lab.records(n)]
+names = [
+    n for n in (ex.HARD, *ex.ROUTES, ex.TOO_WEAK, ex.OTHERS, ex.SAME, ex.AT_HOME) if lab.records(n)
+]
 if len(names) > 3:
     fig, ax = plt.subplots(figsize=(8, 3.8))
     words = lab.dots(ax, names)
@@ -512,6 +516,8 @@ Markdown(f"""
 #
 # ## 7. Where it can mislead
 #
+# - **One route was mended after its first result.** Its too weak version had gained next to nothing. The reason was
+#   found by algebra and not by trying, but nobody would have looked had it gained. It counts as one more question.
 # - **One stranger, one draw of images.** Another network of CIFAR-100 may see other things. All seeds learn
 #   from the same few images.
 # - **The data sets are relatives.** Both were collected from the same larger collection, in the same size,

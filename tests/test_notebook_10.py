@@ -45,7 +45,7 @@ def test_routes_share_one_budget_and_never_see_the_other_data_set(arms):
     says = {"teacher", "temperature", "alpha", "bits"}  # and no other views
     for name, own in {ex.PROBE: {"translate"}, ex.MASSES: {"translate"}}.items():
         assert differ(hard, arms[name].recipe) <= says | own
-    for name in (ex.SOFT, ex.MATCHED, ex.OTHERS, ex.SAME):
+    for name in (ex.SOFT, ex.MATCHED, ex.TOO_WEAK, ex.OTHERS, ex.SAME):
         assert (
             {"model", "loss"}
             < differ(hard, arms[name].recipe)
@@ -183,6 +183,12 @@ def test_the_two_heads_by_hand():
     wanted = t - t.mean(1, keepdim=True)
     apart = ((z[:, 10:] - wanted) ** 2).mean()
     assert torch.isclose(ex.squared(z, t, y, recipe), hard + 0.25 * apart)
+    weak = F.mse_loss(z[:, 10:], wanted / 4)
+    assert torch.isclose(ex.too_weak(z, t, y, recipe), hard + 0.5 * weak)
+    # of an error in logits at full size: an eighth
+    full = torch.cat([z[:, :10], 4 * z[:, 10:]], dim=1)
+    right = ex.squared(full, t, y, recipe) - hard
+    assert torch.isclose(8 * (ex.too_weak(z, t, y, recipe) - hard), right, rtol=1e-4)
     centred = torch.cat([z[:, :10], z[:, 10:] - z[:, 10:].mean(1, keepdim=True)], dim=1)
     hot = ex.auxiliary(centred.double(), t.double(), y, replace(recipe, temperature=1e4))
     assert torch.isclose(ex.squared(centred.double(), t.double(), y, recipe), hot, rtol=1e-3), (

@@ -50,6 +50,7 @@ BUDGET = {
 HARD = "hard labels"
 FOREIGN, HOME = "a teacher of CIFAR-100", "a teacher of CIFAR-10"
 SOFT, MATCHED = "its 100 answers, an auxiliary head", "its 100 logits, matched"
+TOO_WEAK = "its 100 logits, matched, a loss too weak"
 PROBE, MASSES = "a linear probe of it", "its masses, mapped"
 ROUTES = (SOFT, MATCHED, PROBE, MASSES)
 OTHERS = "its answers about other images, an auxiliary head"
@@ -60,7 +61,7 @@ AGAIN = "smoothing 0, another seed"
 
 
 # what section 3 asks, all at once, and corrects together
-ASKED = {f"{name}, over hard labels": (name, HARD) for name in (*ROUTES, OTHERS, AT_HOME)}
+ASKED = {f"{name}, over hard labels": (name, HARD) for name in (*ROUTES, TOO_WEAK, OTHERS, AT_HOME)}
 ASKED["The auxiliary head: answers about the image over answers about others"] = (SOFT, OTHERS)
 ASKED["The auxiliary head: answers about the image over others of its class"] = (SOFT, SAME)
 
@@ -71,7 +72,12 @@ HEADLINES = {
         HARD,
         "test_accuracy",
     ),
-    "CIFAR-10, 4,500 images: the same head, minus one that learns answers about other images": (
+    "CIFAR-10, 4,500 images: the same with logits matched as numbers": (
+        MATCHED,
+        HARD,
+        "test_accuracy",
+    ),
+    "CIFAR-10, 4,500 images: the first of these, minus a head that learns answers about others": (
         SOFT,
         OTHERS,
         "test_accuracy",
@@ -131,8 +137,16 @@ def squared(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     return hard + recipe.alpha / 2 * F.mse_loss(aux, t - t.mean(dim=1, keepdim=True))
 
 
+def too_weak(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """`squared` as this chapter first had it: the logits divided by T, the loss not times T^2 / 2."""
+    hard, aux = _split(z, t, y)
+    return hard + recipe.alpha * F.mse_loss(
+        aux, (t - t.mean(dim=1, keepdim=True)) / recipe.temperature
+    )
+
+
 FAMILIES["aux-cnn5"] = Family(aux_cnn5, "(-wN)?-N", "'aux-cnn5-100', 'aux-cnn5-w4-20'")
-losses.OWN |= {"auxiliary": auxiliary, "squared": squared}
+losses.OWN |= {"auxiliary": auxiliary, "squared": squared, "matched": too_weak}
 
 
 def foreign(p: Profile) -> Recipe:
@@ -163,6 +177,7 @@ def arms(p: Profile) -> list[Arm]:
         table(HARD, student(p, n_views=b["views"]["n_views"]), scores()),
         table(SOFT, student(p, **says, **head, loss="auxiliary"), wide),
         table(MATCHED, student(p, **says, **head, loss="squared"), wide),
+        table(TOO_WEAK, student(p, **says, **head, loss="matched"), wide),
         table(PROBE, student(p, **says, translate="probe"), scores(taught=True)),
         # mapped masses are probabilities already, and soft ones
         table(
