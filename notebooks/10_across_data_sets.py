@@ -476,6 +476,20 @@ print(
 )
 print(f"the same, minus what it is at T = {cold:g}: {pieces.points(luck[1])}.")
 
+# %% tags=["hide-input"]
+drawn = {(s, t): lab.values(ex.student_name(s, t), "test_accuracy") for s, t in taught}
+drawn = {key: metrics.shown_ci(found) for key, found in drawn.items() if found}
+fig, ax = plt.subplots(figsize=(7.5, 3.6))
+for (s, t), (mean, half) in drawn.items():
+    style = ex.TEMPERATURES.index(t) + 2 * (s == ex.AGAIN)
+    x = (0 if s == ex.AGAIN else s) + 0.005 * style  # beside each other
+    said = f"T = {t:g}, second teacher" if s == ex.AGAIN else f"T = {t:g}" if s == 0 else None
+    figures.dot(ax, x, mean, style, yerr=half, label=said)
+ax.set(xlabel="label smoothing of the teacher", ylabel="student's test accuracy (%)", xticks=ex.SMOOTHINGS)  # fmt: skip
+fig.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=4)
+words = "; ".join(f"{s if s == ex.AGAIN else f'smoothing {s:g}'}, T = {t:g}: {mean:.2f}" for (s, t), (mean, _) in drawn.items())  # fmt: skip
+lab.show(fig, "10_temperatures", f"Student's accuracy by its teacher's smoothing. {words}.", [ex.student_name(*key) for key in drawn])  # fmt: skip
+
 # %% [markdown]
 # Few seeds know their own scatter badly. So the line below the table lets all settings share one, as in
 # [chapter 08](08_small_students.ipynb). A difference that is no larger than the one between two teachers trained
@@ -511,7 +525,8 @@ Markdown(f"""
 #   the stranger's.
 # - **Three things change with smoothing**: the teacher's score, the size of its logits, and what its answers
 #   tell. Compare the two temperatures. Worse students at both is what Müller et al. expect. Worse at $T = 4$ alone fits
-#   Chandrasegaran et al., and the difference of the two differences has to show it. No loss at either fits Shen
+#   Chandrasegaran et al., and the plainer reason of section 5, and the difference of the two differences has to
+#   show it. No loss at either fits Shen
 #   et al. An interval that holds zero *and* a point or so on either side fits all three.
 #
 # ## 7. Where it can mislead
