@@ -149,13 +149,18 @@ def test_the_sentence_sorts_pieces_by_what_their_intervals_tell():
     assert "lowered by piece 1 (-1.50 ± 0.50); with piece 2 (+0.30 ± 0.70), where the" in said
     assert "published for 5 %: +0.85, which is 1.95 ± 1.50 less than this sum; " in said
     assert said.endswith("the teacher adds **+2.40 ± 0.60**.")
+    account[-1:] = [Row("own, by A", RIGHT, "total"), Row("own, by B", open_, "total")]
+    said = ledger.sentence("5 %", account, 0.85, "for 5 %")
+    assert said.endswith(
+        "adds **+2.40 ± 0.60** by A and **+0.30 ± 0.70** by B, not told from zero."
+    )
 
 
 def test_the_sentence_claims_nothing_that_seeds_do_not_tell():
     account = rows(Piece(0.5, 0.6, 3), right=Piece(0.1, 0.2, 3))
     none = Row("rest", None, "rest")
     other_data = ledger.sentence("x", [*account[:2], none, *account[2:]], 0.85, "for y")
-    assert "; published for y: +0.85; with its faults mended" in other_data
+    assert "; published for y: +0.85; with its faults mended, the teacher adds" in other_data
     account.insert(2, Row("rest", Piece(0.35, 0.6, 3), "rest"))
     said = ledger.sentence("x", account, 0.85, "for y")
     assert "(n = 3, not told from zero)" in said and "raised" not in said

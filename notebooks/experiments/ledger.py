@@ -7,6 +7,7 @@ their sum as a sentence and as a waterfall. Numbers that are not finite raise Va
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import combinations
 from math import comb, hypot
+from textwrap import fill
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -112,12 +113,18 @@ def luck(results: pd.DataFrame, k: int) -> Piece:
 def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: str = "") -> str:
     """What the false gain was made of, in one sentence of markdown that holds at any outcome.
 
-    rows: steps, then the first total; the last row is the teacher's own gain. claim: the published
+    rows: steps, then the first total; each later total is the teacher's own gain, under what its
+    label names after a comma. claim: the published
     gain, and `what` it was published for; without a claim the data are toys, and it says so. A row
     of kind "rest" is what the total lacks to the claim.
     """
     first = next(k for k, row in enumerate(rows) if row.kind == "total")
-    total, right, made = rows[first].piece, rows[-1].piece, []
+    total, made = rows[first].piece, []
+    right = [
+        (row.piece, row.label.partition(", ")[2])
+        for row in rows[first + 1 :]
+        if row.kind == "total"
+    ]
     steps = [row for row in rows[:first] if "luck" not in row.label]
     for said, test in (
         ("raised by {}", lambda p: p.told and p.mean > 0),
@@ -140,8 +147,8 @@ def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: 
             side = "more" if rest.mean > 0 else "less"
             size = str(rest._replace(mean=abs(rest.mean)))[1:]
             text += f", which is {size} {side} than this sum{_unclear(rest)}"
-    text += "; with its faults mended and one schedule in both arms, the teacher adds "
-    text += f"**{right}**{_unclear(right)}."
+    text += "; with its faults mended, the teacher adds "
+    text += " and ".join(f"**{p}**{' ' * bool(how)}{how}{_unclear(p)}" for p, how in right) + "."
     return ("" if claim is not None else "**Toy data, not a result.** ") + f"With {share}, {text}"
 
 
@@ -164,7 +171,7 @@ def waterfalls(
         said.append(f"{share}: {_waterfall(ax, rows, claim)}")
         xlabel = "points over hard labels with Adam\nwhiskers: 95 % interval of the row's own value"
         if claim is not None:
-            xlabel += f"\ndotted: +{claim:g}, published {what}"
+            xlabel += "\n" + fill(f"dotted: +{claim:g}, published {what}", 36)
         ax.set(title=share, xlabel=xlabel)
         ax.use_sticky_edges = False  # room beyond the longest bar
         ax.margins(x=0.06)
