@@ -17,7 +17,7 @@
 # With photographs, nobody knows the right probabilities, so we can never say how much of a
 # teacher's answer is knowledge and how much is error. In this chapter we can. We use pictures that
 # we draw ourselves, whose true probabilities follow from Bayes' rule. You will train the same
-# student on five kinds of target and change nothing but the target.
+# student on six kinds of target and change nothing but the target.
 #
 # **You will be able to**
 #
@@ -57,7 +57,8 @@ lab
 # 2. A third student gets labels that are just as soft on average, but made without any knowledge:
 #    every wrong class gets the same share. How much of the gap does that close?
 # 3. A fourth student gets true probabilities that belong to *other* images. How well does it do? And
-#    a fifth, whose other image always has the same label?
+#    a fifth, whose other image always has the same label? And a sixth, who hears for every image the
+#    mean answer of its class?
 # 4. Now give everyone four times as many images. Does the twin's lead grow or shrink? And the share
 #    of the gap that it closes?
 #
@@ -226,6 +227,7 @@ smooth, exact = targets["label smoothing"], targets["perfect teacher"]
 for name, p in targets.items():
     assert torch.allclose(p.sum(1), torch.ones(n), atol=1e-5), f"{name}: rows must sum to 1"
 assert abs(float(smooth.max()) - (1 - 0.9 * s)) < 1e-5, "the label keeps 1 - s and gets s / 10 back"
+assert torch.equal(smooth.argmax(1), labels), "smooth the image's own label"
 assert torch.equal(targets["permuted teacher"][3], exact[order[3]]), "image i gets answer order[i]"
 assert abs(float(entropy(smooth).mean() / entropy(exact).mean()) - 1) < 0.2, "not equally soft"
 print("Four targets for every image. One that gets the answer of another class:")
@@ -342,6 +344,9 @@ rows = {
     }
     for name, m in by_class.items()
 }
+runner_up = by_class["a learned teacher (one run)"].clone().fill_diagonal_(0).argmax(1)  # [10]
+agree = int((runner_up == twin).sum())
+print(f"For {agree} of the ten classes, the learned teacher's second class is the twin.")
 pd.DataFrame.from_dict(rows, orient="index").abs().round(3)
 
 # %% tags=["hide-input"]
@@ -359,8 +364,8 @@ lab.show(fig, "01_similarity", f"Mean probability by class, blocks of two. To th
 
 # %% [markdown]
 # Look for the blocks of two along the diagonal. Nobody told the learned teacher which classes look
-# alike. It found all five pairs from hard labels alone. This is dark knowledge, and here we can see
-# that it is true.
+# alike. It heard hard labels alone. The line above the table counts for how many classes it names the
+# twin second all the same. This is dark knowledge, and here we can check it against the truth.
 #
 # Now look outside the blocks. The truth gives nothing to the other eight classes. The learned
 # teacher gives them a little, and that little is error. **Not everything in a teacher's small numbers
@@ -373,10 +378,16 @@ lab.show(fig, "01_similarity", f"Mean probability by class, blocks of two. To th
 # ### Similar classes, or this image?
 #
 # The usual explanation of distillation points at those blocks: the student learns *which classes are
-# alike*. But the truth also says how doubtful *this* image is. A fifth target tells the two apart.
-# Each training image gets the exact probabilities of another image **with the same label**. The mean
-# answer of every class, and so the heat map of the training images, stays as it was. What was known
-# about the single image is gone. The loop needs no change, only another tensor.
+# alike*. But the truth also says how doubtful *this* image is. Two more targets tell the two apart.
+# In both, the mean answer of every class, and so the heat map of the training images, stays as it was.
+# What was known about the single image is gone.
+#
+# - **Answers of the class.** Each training image gets the exact probabilities of another image *with
+#   the same label*. So it gets one drawn answer. That is noise which even hard labels lack.
+# - **Mean answer of the class.** Each training image gets the mean of the exact probabilities of all
+#   images with its label. This is the clean control: it says which classes are alike, and adds no noise.
+#
+# The loop needs no change, only other tensors.
 
 # %%
 from IPython.display import Markdown, display
@@ -388,28 +399,38 @@ for c in range(10):
     members = members[torch.randperm(len(members), generator=g)]  # in a random order
     donor[members] = members.roll(1)  # each gets its neighbour's answer, none its own
 of_class = exact[donor]  # [n, 10]
+mean_of = torch.zeros(10, 10)  # the row of a class without an image stays empty: no target needs it
 for c in labels.unique():
-    assert torch.allclose(of_class[labels == c].mean(0), exact[labels == c].mean(0), atol=1e-5)
+    mean_of[c] = exact[labels == c].mean(0)
+    assert torch.allclose(of_class[labels == c].mean(0), mean_of[c], atol=1e-5)
 
-students["answers of the class"] = train(x, of_class)
-with torch.no_grad():
-    live["answers of the class"] = students["answers of the class"](x_test).half().float()
+more = {"answers of the class": of_class, "mean answer of the class": mean_of[labels]}
+for name, target in more.items():
+    students[name] = train(x, target)
+    with torch.no_grad():
+        live[name] = students[name](x_test).half().float()
 scored = {name: metrics.accuracy(z, test.labels) for name, z in live.items()}
 costs = {name: metrics.nll(z, test.labels) for name, z in live.items()}
 display(pd.DataFrame({"accuracy (%)": scored, "NLL (nats per image)": costs}).round(3))
-whole, part = (
-    scored[k] - scored["hard labels"] for k in ("perfect teacher", "answers of the class")
-)
-kept = f"that is {100 * part / whole:.0f} % of the truth's lead" if whole > 0 else "the truth has no lead here"  # fmt: skip
+whole, mean, other = (scored[k] - scored["hard labels"] for k in (
+    "perfect teacher", "mean answer of the class", "answers of the class"))  # fmt: skip
+if whole > 0:
+    kept = f"The mean answer brings {100 * mean / whole:.0f} % of the truth's lead."
+else:
+    kept = "The truth has no lead here."
 Markdown(f"Beside hard labels, the truth about this image changes the accuracy by **{whole:+.1f} points**, "
-         f"the truth about another image of the class by **{part:+.1f}**: {kept}.")  # fmt: skip
+         f"the mean answer of its class by **{mean:+.1f}**, the truth about another image of the class by "
+         f"**{other:+.1f}**. {kept}")  # fmt: skip
 
 # %% [markdown]
-# A share near 100 % would mean that likeness of classes is all that this student took from the truth.
-# A share near zero means that knowing the image was what counted, and a negative one that such
-# answers served the student worse than labels. These are live students of one seed: the share of a small lead is
-# a rough number. Compare the NLL as well. It judges the probabilities, and these can be better than
-# those of hard labels even where the accuracy is not.
+# Judge the likeness of classes by the *mean* answer. A share near 100 % would mean that likeness is all
+# that this student took from the truth. A share near zero means that knowing the image was what
+# counted, and a negative one that the mean answer served this student worse than its labels. The
+# shuffled answers say the same on average. What lies between the two is what their noise did.
+#
+# These are live students of one seed: the share of a small lead is a rough number. Compare the NLL as
+# well. It judges the probabilities, and these can be better than those of hard labels even where the
+# accuracy is not.
 #
 # ## 6. Temperature, and a teacher that knows only the label
 #
@@ -516,7 +537,8 @@ matching = ((z - z.mean(1, keepdim=True)) - (v - v.mean(1, keepdim=True))) / 10 
 gradients = {T: soft_gradient(T) for T in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)}
 size = {T: g.norm(dim=1).mean().item() for T, g in gradients.items()}
 apart = {T: ((g - matching).norm() / matching.norm()).item() for T, g in gradients.items()}
-within = min(T for T in size if size[T] > 0.9 * size[256.0])
+near = {T: abs(length / size[256.0] - 1) < 0.1 for T, length in size.items()}
+within = min(T for T in size if all(near[higher] for higher in size if higher >= T))
 print(f"With T², the gradient at T = 1 has {size[1.0] / size[256.0]:.0%} of its length at T = 256.")
 print(f"It is within a tenth of its final length from T = {within:g} on.")
 
@@ -533,15 +555,16 @@ lab.show(fig, "01_temperature_squared", f"From T = 1 to 256, with T² the gradie
 
 # %% [markdown]
 # Look at the left panel. With $T^2$ the curve becomes flat on the right, as the formula says, and is
-# not flat on the left. These networks are sure of most images: at $T = 1$ both say nearly the same,
-# and the soft gradient is small. So "$T^2$ makes the weight independent of $T$" is a statement about
-# high temperatures. In the range that people use, $T$ from 1 to 10, the weight of the teacher still
-# moves with $T$. [Chapter 06](06_temperature.ipynb) takes that up.
+# not flat on the left. Where both networks are sure of the same class, their answers at $T = 1$ are
+# nearly equal, and the soft gradient is small. So "$T^2$ makes the weight independent of $T$" is a
+# statement about high temperatures. The second line printed above says what "high" means for these two
+# networks: from which $T$ on the length is within a tenth of its final value. Below that $T$, the weight
+# of the teacher still moves with $T$. [Chapter 06](06_temperature.ipynb) takes that up.
 #
 # ## 8. The experiment: six students, several seeds
 #
 # We now ask whether the first four live results were luck, and add learned teachers. There are two. One saw
-# ten times as many labelled images as the student. The other is the control: it saw only the
+# ten times as many labelled images as the student. The other is a control: it saw only the
 # student's own images. All students have the same network, images, steps and schedule, and at each
 # seed the same first weights and order of images. They learn with $\alpha = 1$ and $T = 1$, so there
 # is no weight and no temperature to tune.
@@ -597,7 +620,8 @@ lab.differences("test_accuracy", {
 # itself. A soft target hands it the average at once. So one expects the truth to be worth most where
 # images are few. Here are the same students with a quarter and with four times as many images, always
 # with the same number of steps. There are two ways to measure what the truth is worth: its *lead* in
-# points, and the *share of the gap* between hard labels and the Bayes classifier that it closes.
+# points, and the *share of the gap* between hard labels and the Bayes classifier that it closes. We take
+# the share at each seed, and then its mean with a 95 % interval.
 #
 # **One thing changes besides the number of images.** With equal steps, each image of the smallest set
 # is shown 16 times as often as each image of the largest (on `laptop`: 250 and 4,000 images). A hard
@@ -610,11 +634,22 @@ lab.differences("test_accuracy", {
 # %%
 from kdutils import figures
 
+wide = lab.runs.pivot(index="seed", columns="arm", values="test_accuracy")
+
 
 def gap_closed(arm, baseline="hard labels"):
-    """How much of the baseline's distance to the Bayes classifier an arm closes, in percent."""
-    start = lab.mean(baseline, "test_accuracy")
-    return 100 * (lab.mean(arm, "test_accuracy") - start) / (bayes_accuracy - start)
+    """How much of the baseline's distance to the Bayes classifier an arm closes, in percent:
+    mean over seeds and half-width of its interval (NaN where there is none)."""
+    pairs = wide.reindex(columns=[arm, baseline]).dropna()
+    share = 100 * (pairs[arm] - pairs[baseline]) / (bayes_accuracy - pairs[baseline])
+    mean, half = metrics.shown_ci(share) if len(share) else (float("nan"), None)
+    return mean, float("nan") if half is None else half
+
+
+def said(value, unit=" %", digits=0, half=float("nan")):
+    """A number in bold, with its interval if it has one."""
+    interval = "" if half != half else f" ± {half:.{digits}f}"
+    return "*(not recorded)*" if value != value else f"**{value:.{digits}f}{interval}{unit}**"
 
 
 sizes = {", a quarter of the images": n // 4, "": n, ", four times the images": 4 * n}
@@ -622,9 +657,9 @@ rows = {}
 for suffix, images in sizes.items():
     hard = lab.mean(f"hard labels{suffix}", "test_accuracy")
     exact = lab.mean(f"perfect teacher{suffix}", "test_accuracy")
-    closed = gap_closed(f"perfect teacher{suffix}", f"hard labels{suffix}")
-    rows[f"{images:,} images"] = bayes_accuracy - hard, exact - hard, closed
-columns = ["gap of hard labels (points)", "lead of the truth (points)", "gap closed (%)"]
+    closed, half = gap_closed(f"perfect teacher{suffix}", f"hard labels{suffix}")
+    rows[f"{images:,} images"] = bayes_accuracy - hard, exact - hard, closed, half
+columns = ["gap of hard labels (points)", "lead of the truth (points)", "gap closed (%)", "± (%)"]
 by_size = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 by_size.round(1)
 
@@ -649,20 +684,17 @@ lab.show(fig, "01_images", f"Test accuracy against images. {'; '.join(alt)}.", [
 
 
 # %% tags=["hide-input"]
-def said(value, unit=" %", digits=0):
-    return "*(not recorded)*" if value != value else f"**{value:.{digits}f}{unit}**"
-
-
+closed = {name: said(share, half=half) for name in arms[1:] for share, half in [gap_closed(name)]}
 lead, share = by_size["lead of the truth (points)"], by_size["gap closed (%)"]
 ece = [said(lab.mean(name, "test_ece"), digits=1) for name in ("hard labels", "label smoothing")]
-Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the gap that hard labels leave.
-2. Label smoothing closes {said(gap_closed("label smoothing"))}. Calibration error: hard labels {ece[0]}, smoothed {ece[1]}.
+once = [said(scored[name], digits=1) for name in (*more, "hard labels")]
+Markdown(f"""1. The truth closes {closed["perfect teacher"]} of the gap that hard labels leave.
+2. Label smoothing closes {closed["label smoothing"]}. Calibration error: hard labels {ece[0]}, smoothed {ece[1]}.
 3. The student of permuted targets gets {said(lab.mean("permuted teacher", "test_accuracy"), digits=1)} of the test images right.
-   The one whose other image has the same label, live at one seed: {said(scored["answers of the class"], digits=1)}; hard labels beside it: {said(scored["hard labels"], digits=1)}.
-4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points. The share of the gap
-   {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(said(v) for v in share)}.
-5. The learned teacher, itself right on {said(lab.mean("teacher of ten times the images", "test_accuracy"), digits=1)}, closes {said(gap_closed("learned teacher"))}.
-   The teacher of the same images, itself right on {said(lab.mean("teacher of the same images", "test_accuracy"), digits=1)}, closes {said(gap_closed("learned teacher of the same images"))}.""")  # fmt: skip
+   Live at one seed, the one whose other image has the same label: {once[0]}; the one of mean answers: {once[1]}; hard labels beside them: {once[2]}.
+4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points. The share of the gap {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(said(v, half=h) for v, h in zip(share, by_size["± (%)"], strict=True))}.
+5. The learned teacher, itself right on {said(lab.mean("teacher of ten times the images", "test_accuracy"), digits=1)}, closes {closed["learned teacher"]}.
+   The teacher of the same images, itself right on {said(lab.mean("teacher of the same images", "test_accuracy"), digits=1)}, closes {closed["learned teacher of the same images"]}.""")  # fmt: skip
 
 # %% [markdown]
 # How to read the lines:
@@ -671,17 +703,22 @@ Markdown(f"""1. The truth closes {said(gap_closed("perfect teacher"))} of the ga
 #    what probabilities are worth here, when they are right.
 # 2. *Softness without knowledge.* Look at label smoothing twice: at its accuracy, and at the last two
 #    columns of the table, which judge its probabilities. The two need not move together. A negative
-#    share means that the arm does worse than hard labels.
+#    share means that the arm's *mean* lies below that of hard labels. The lines under the figure of
+#    section 8 say whether that is more than luck.
 # 3. *Targets of other images.* A permuted target says nothing about its picture. The student can only
 #    learn it by heart, which helps with no new picture. Guessing among ten classes is right 10 % of
 #    the time. Where the other image has the same label, the target still names the class or its twin.
-#    The sentence under the table in section 5 says how much of the lead that leaves.
+#    The sentence under the table in section 5 says how much of the lead the mean answer of the class
+#    brings, without the noise of a shuffle.
 # 4. *More images.* Two measures, two answers. The *lead* asks how many more test images are right. The
-#    *share* asks how much of what labels miss the truth brings back. "The fewer images, the more a
-#    teacher is worth" is a claim about the lead; check the other column before you repeat it. Neither
-#    column separates few images from images repeated often.
-# 5. *The two learned teachers.* The teacher of the same images had no more to go on than its student.
-#    Whatever the other one adds comes out of labels that the student never saw.
+#    *share* asks how much of what labels miss the truth brings back; where the gap is small, a few test
+#    images move it far. "The fewer images, the more a teacher is worth" is a claim about the lead; check
+#    the other column before you repeat it. Neither column separates few images from images repeated
+#    often.
+# 5. *The two learned teachers.* They differ in three things: the images that they saw, the labels, and
+#    the overfitting. The teacher of the same images had no more to go on than its student. It also saw
+#    each image ten times as often. Where it knows them nearly by heart, its answers about them are
+#    nearly labels again. This design does not separate the three.
 #
 # ## Where it can mislead
 #
@@ -704,26 +741,27 @@ for k in range(DRAWS):
         with torch.no_grad():
             right[name] = metrics.accuracy(net(x_test), test.labels)
     leads.append(right["perfect teacher"] - right["hard labels"])
-wide = lab.runs.pivot(index="seed", columns="arm", values="test_accuracy")
 by_seed = (wide["perfect teacher"] - wide["hard labels"]).dropna()
 print("lead of the truth in points")
 print(f"- one seed, {DRAWS} sets of images:", ", ".join(f"{v:+.1f}" for v in leads))
 print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v in by_seed))
 
 # %% [markdown]
-# Compare the spread of the two lines. If the first is wider, the intervals of section 8 are too narrow
-# for a statement about images in general. A few sets are too few to say how much.
+# The two lines vary different things: the first the images, the second first weights and order. For
+# other images, both kinds of luck count. So the intervals of section 8, which hold the second kind
+# alone, are too narrow for a statement about images in general, unless the first line hardly varies.
+# A few sets are too few to say how much.
 #
 # - **The ceiling is measured on a sample.** The Bayes classifier is best for images in general. On these
-#   5,000, a student may beat it by luck, and a share of the gap is a ratio of means without an interval.
+#   5,000, a student may beat it by luck. The interval of a share of the gap leaves this luck out.
 # - **A teacher that saw more labels passes them on.** The learned teacher had ten times the student's
-#   labels. That is usually the point of having a teacher, but it is no magic. The fair control is the
-#   teacher *of the same images*.
+#   labels. That is usually the point of having a teacher, but it is no magic. A control is the teacher
+#   *of the same images*. A stricter one would answer each image by a teacher that did not train on it.
 # - **Softness is not knowledge.** Compare every distilled student with label smoothing of the same
 #   entropy before you speak of dark knowledge.
-# - **Answers of the class are noisy.** The fifth target of section 5 keeps the heat map, but each image
-#   gets *one* drawn answer, which can be learned by heart like a lucky label. A student of the class
-#   *means* would be spared that. And it is one seed and one shuffle.
+# - **Shuffled answers are noisy.** The answers of the class in section 5 keep the heat map, but each image
+#   gets *one* drawn answer, which can be learned by heart like a lucky label. The student of the class
+#   *means* is spared that, though not the luck of the labels. And all of it is one seed and one shuffle.
 # - **Few images are repeated often.** The lead at a quarter of the images mixes what the truth knows
 #   with what hard labels lose to overfitting. A fair test would stop each student where its validation
 #   accuracy is best.
@@ -745,10 +783,13 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 #    is 2 to six digits.
 #    [Solution](solutions/01_soft_and_hard_targets.py#exercise-1).
 # 2. *(10 minutes, medium)* Let $T = 1$. Show that the loss $\alpha\,\mathrm{KL} + (1 - \alpha)\,
-#    \mathrm{CE}$ has the gradient $q - \bigl(\alpha p + (1 - \alpha) e_y\bigr)$, where $e_y$ is the hard
-#    label as a distribution. So at $T = 1$ a mixture of losses is one loss with mixed targets. Why does
-#    this fail at $T = 4$? *Check:* `torch.autograd.grad` of `distillation_loss` agrees to 1e-12 at
-#    $T = 1$ and is off by more than .05 somewhere at $T = 4$.
+#    \mathrm{CE}$ of an image has the gradient $q - \bigl(\alpha p + (1 - \alpha) e_y\bigr)$, where $e_y$
+#    is the hard label as a distribution. So at $T = 1$ a mixture of losses is one loss with mixed
+#    targets. Why does this fail at $T = 4$? *Check:* take $\alpha = .7$ and logits of 16 images,
+#    `2 * torch.randn(2, 16, 10, dtype=torch.float64)`. `distillation_loss` is a batch mean, so its
+#    gradient is the formula divided by the number of images. Multiplied by 16, `torch.autograd.grad`
+#    agrees with the formula to 1e-12 at $T = 1$, and is off by more than .05 somewhere at $T = 4$. In
+#    both cases $p$ and $q$ of the formula are the answers at $T = 1$.
 #    [Solution](solutions/01_soft_and_hard_targets.py#exercise-2).
 # 3. *(10 minutes, medium)* Change the target: train on
 #    `0.5 * targets["hard labels"] + 0.5 * targets["permuted teacher"]`. By exercise 2 that is a loss
@@ -770,8 +811,9 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # - The closer a teacher's answers come to $p(y \mid x)$, the more they can help. Two controls belong
 #   beside every claim that they did: label smoothing of the same entropy, and targets of other images.
 # - A temperature softens probabilities and never changes their order.
-# - To know which classes are alike is one thing, to know this image another. Shuffle the answers
-#   within the classes to see which of them a student used.
+# - To know which classes are alike is one thing, to know this image another. Give every image the mean
+#   answer of its class to see what likeness of classes is worth. Shuffling the answers within the
+#   classes adds noise of its own.
 # - At high temperatures $T^2$ keeps the teacher's weight constant and the student matches logits; at
 #   low ones neither holds.
 #
@@ -789,4 +831,4 @@ print(f"- one set of images, {len(by_seed)} seeds:", ", ".join(f"{v:+.1f}" for v
 # - C. Szegedy et al. (2016), *Rethinking the Inception architecture for computer vision*,
 #   [arXiv:1512.00567](https://arxiv.org/abs/1512.00567), section 7: label smoothing.
 # - C. Guo et al. (2017), *On calibration of modern neural networks*,
-#   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599): the calibration error.
+#   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599): the calibration error as we use it.

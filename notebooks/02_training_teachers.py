@@ -159,6 +159,13 @@ for p in (0.0, 0.2, 0.8):
     assert abs(float((out == 0).float().mean()) - p) < 0.01, f"p = {p}: wrong share of zeros"
     assert abs(float(out.mean()) - 3) < 0.05, f"p = {p}: the mean should stay 3, not {out.mean()}"
 assert not torch.equal(dropout(h[:1], 0.5, g), dropout(h[:1], 0.5, g)), "draw anew in each call"
+h = 1 + torch.rand(10_000, 50, generator=g)
+first, again = (dropout(h, 0.5, torch.Generator().manual_seed(1)) for _ in range(2))
+assert torch.equal(first, again), "draw from the generator that is given"
+assert torch.allclose(first, (first != 0) * 2 * h), "scale what is left by 1 / (1 - p)"
+share = (first == 0).float().mean(1)  # of each image; its deviation is sqrt(.5 * .5 / 50) = .071
+assert share.std() < 0.085, "draw for each unit, not for each image"
+assert share.std() > 0.055, "draw for each image, not once for the batch"
 print("Dropout drops its share and keeps the mean.")
 
 # %% [markdown]
@@ -175,9 +182,10 @@ print("Dropout drops its share and keeps the mean.")
 # ### One cycle
 #
 # A constant learning rate keeps the weights jumping about the minimum, and the last epoch is wherever
-# they happen to be. The *one-cycle* schedule ([Smith 2018](https://arxiv.org/abs/1803.09820)) rises
-# for the first three tenths of the steps and then falls to almost nothing, both along half a cosine.
-# From a rate $a$ to a rate $b$, with $u$ running from 0 to 1,
+# they happen to be. In the *one-cycle* schedule of [Smith 2018](https://arxiv.org/abs/1803.09820) the
+# rate rises once and falls again, along straight lines. PyTorch's version rises for the first three
+# tenths of the steps and then falls to almost nothing, both along half a cosine. We use that one. From a
+# rate $a$ to a rate $b$, with $u$ running from 0 to 1,
 #
 # $$ \eta(u) = b + (a - b)\, \frac{1 + \cos \pi u}{2} . $$
 #
@@ -334,6 +342,8 @@ print("By hand and by recipe: every weight and every count is equal.")
 # %%
 import pandas as pd
 
+from kdutils import metrics
+
 rows = []
 for schedule in ("constant", "one-cycle"):
     for seed in range(5):
@@ -347,6 +357,12 @@ for schedule in ("constant", "one-cycle"):
 chosen = pd.DataFrame(rows, columns=[
     "schedule", "seed", "last epoch: validation (%)", "last epoch: test (%)", "best epoch",
     "promised: drop on validation", "delivered: drop on test", "curve"])  # fmt: skip
+kept = []  # in words: what the choice did, mean over the five seeds and 95 % interval
+for schedule, part in chosen.groupby("schedule"):
+    drops = (part["promised: drop on validation"], part["delivered: drop on test"])
+    promised, delivered = ("{:.1f} ± {:.1f}".format(*metrics.shown_ci(drop)) for drop in drops)
+    kept.append(f"{schedule}, promised {promised}, delivered {delivered} points")
+print("\n".join(kept))
 means = chosen.groupby("schedule").mean(numeric_only=True).drop(columns="seed")
 means.round(1)
 
@@ -367,9 +383,11 @@ lab.show(fig, "02_schedules", "Validation errors by epoch, five seeds a schedule
 
 # %% [markdown]
 # Read the two panels from their right ends. Where the rate stays high, the errors keep jumping, and
-# a lucky epoch is tempting. Where the rate has gone to zero, the last epochs agree and there is
-# hardly anything to choose. Compare *promised* with *delivered* in the table: the first is what you
-# would report if you counted on the images that chose.
+# a lucky epoch is tempting. Where the rate has gone to zero, the last epochs lie closer together. A
+# choice can still pick an earlier epoch, and *delivered* says what that did. Compare *promised* with
+# *delivered* in the two lines above the table: the first is what you would report if you counted on the
+# images that chose. (A promise is never negative. The formula of the interval does not know that.) The
+# intervals are over seeds alone. All five seeds share the same few images, on validation and on test.
 #
 # The course's own recipes therefore use one cycle, and every record stands for the **last** epoch.
 #
@@ -401,8 +419,9 @@ lab.table(teachers, "test_errors")
 # A network is *calibrated* if it is right in 90 % of the cases in which it says "90 %". To measure
 # that, sort the images into bins by their confidence, the highest probability. In each bin, compare
 # the mean confidence with the share that is right. The *expected calibration error* is the mean of
-# these distances, weighted by the number $n_b$ of images in bin $b$
-# ([Guo et al. 2017](https://arxiv.org/abs/1706.04599)):
+# these distances, weighted by the number $n_b$ of images in bin $b$. This is how
+# [Guo et al. 2017](https://arxiv.org/abs/1706.04599) use it; the measure is older
+# ([Naeini et al. 2015](https://doi.org/10.1609/aaai.v29i1.9602)):
 #
 # $$ \mathrm{ECE} = \sum_b \frac{n_b}{N} \,\bigl| \mathrm{accuracy}_b - \mathrm{confidence}_b \bigr| . $$
 #
@@ -426,8 +445,6 @@ def calibration_error(logits, labels, bins=15):
 
 
 # %% tags=["check"]
-from kdutils import metrics
-
 sure = torch.tensor([[9.0, 0, 0], [9.0, 0, 0], [0, 9.0, 0], [0, 0, 9.0]])  # [4, 3], p = .9998
 assert abs(calibration_error(sure, torch.tensor([0, 0, 1, 1])) - 24.975) < 0.01  # 75 % are right
 z, y = lab.logits("elastic views", "test"), digits.test.labels  # [N, 10], [N]
@@ -558,8 +575,8 @@ lab.show(fig, "02_one_digit", alt)
 # would want to know about the wrong classes. [Shen et al. (2021)](https://arxiv.org/abs/2104.00676)
 # dispute it: they find that the incompatibility holds in some circumstances only.
 # [Chandrasegaran et al. (2022)](https://arxiv.org/abs/2206.14532) look for the cause of the
-# contradiction and find it in the temperature: a smoothed teacher's knowledge is lost at high $T$, so
-# they advise a low one.
+# contradiction and find it in the temperature. At high $T$, the representations that a smoothed
+# teacher's student learns drift towards similar classes (*systematic diffusion*). They advise a low $T$.
 #
 # Our records do not decide the matter. The recipe of the student is ready
 # (`student of the smoothing teacher`); its row below says whether it has been run. If it has, mind
@@ -591,14 +608,12 @@ lab.differences("test_errors", {
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-drops = chosen.groupby("schedule").mean(numeric_only=True).iloc[:, -2:].itertuples()
-kept = "; ".join(f"*{k}*, promised {a:.1f}, delivered {b:.1f} points" for k, a, b in drops)
 honest = "; ".join(f"*{name}* {T:.2f}" for name, T in means["T"].items())
 Markdown(f"""
 1. **Errors.** Still images: {lab.cell("still images", "test_errors")}. Elastic views:
    {lab.cell("elastic views", "test_errors")}, of {len(y):,} test images. Same network, same epochs.
 2. **Honesty.** $T$, fitted on validation images: {honest}.
-3. **The chosen epoch** against the last, as a drop in errors (negative: a rise): {kept}.
+3. **The chosen epoch** against the last, as a drop in errors (negative: a rise): {"; ".join(kept)}.
 4. **The student.** {lab.cell("student of the teacher on elastic views", "test_errors")} errors; its teacher
    {lab.cell("elastic views", "test_errors")}. Section 7 has the difference, paired by seed, with its interval.
 """)  # fmt: skip
@@ -613,7 +628,8 @@ Markdown(f"""
 # ## Where it can mislead
 #
 # - **One seed is an anecdote.** Where a table says $n = 1$, a few errors more or less mean nothing.
-#   The interval of *elastic views* shows how far seeds lie apart.
+#   The interval of *elastic views* is one for the *mean* of its $n$ seeds. The range for one further
+#   seed is $\sqrt{n + 1}$ times as wide.
 # - **Views need time.** A network that never sees an image twice learns more slowly. With few epochs
 #   still images can win. See which teacher wins on `smoke`.
 # - **Saying more is not knowing more.** The spread in section 6 is no measure of knowledge. See
@@ -633,8 +649,9 @@ Markdown(f"""
 #    .7 %, independently. Somebody reports the best of the ten on 10,000 test images. Which accuracy
 #    will be reported, on average? *Check: between 99.41 and 99.44 %.*
 #    [Solution](solutions/02_training_teachers.py#exercise-1).
-# 2. *(10 minutes, easy)* Flip one bit of an image's number. How many of the 32 bits of
-#    `views.hash32` change? *Check: 16, within .1, whichever bit you flip.*
+# 2. *(10 minutes, easy)* Flip one of the lowest 16 bits of the numbers 0 to 65,535. How many of the 32
+#    bits of `views.hash32(0, 0, number)` change, on average over all these numbers? *Check: 16, within
+#    .1, whichever of the 16 bits you flip.*
 #    [Solution](solutions/02_training_teachers.py#exercise-2).
 # 3. *(10 minutes, medium)* Choose the $T$ that makes the *calibration error* of the validation images
 #    smallest, instead of their likelihood loss. Is the calibration error of the test images smaller?
@@ -655,7 +672,7 @@ Markdown(f"""
 # - A teacher's loop is an ordinary training loop. Ours is equal, bit for bit, to a recipe.
 # - Views that are computed from (seed, epoch, image) can be shared by teacher and student.
 # - Validation may choose. What it promises for its own choice is too good on average; a single run may
-#   deliver more. A schedule that settles leaves little to choose.
+#   deliver more. Our records take the last epoch of a schedule that settles, and choose none.
 # - Accuracy, calibration and what is said about wrong classes are three different things. One number
 #   mends the second. No temperature mends the third.
 # - Whether label smoothing in the teacher harms its student is disputed, and not decided here.
@@ -668,6 +685,8 @@ Markdown(f"""
 #   [arXiv:1503.02531](https://arxiv.org/abs/1503.02531).
 # - C. Guo et al. (2017), *On calibration of modern neural networks*,
 #   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599).
+# - M. Naeini, G. Cooper, M. Hauskrecht (2015), *Obtaining well calibrated probabilities using Bayesian
+#   binning*, [AAAI 2015](https://doi.org/10.1609/aaai.v29i1.9602): the calibration error.
 # - R. Müller, S. Kornblith, G. Hinton (2019), *When does label smoothing help?*,
 #   [arXiv:1906.02629](https://arxiv.org/abs/1906.02629).
 # - Z. Shen et al. (2021), *Is label smoothing truly incompatible with knowledge distillation: an

@@ -52,8 +52,8 @@ lab
 #    Which accuracy do you expect?
 # 2. Hinton's student made 146 errors on still images with labels alone. Ours, of the same shape,
 #    learns from a good teacher on the same still images. How many errors?
-# 3. Now the student sees distorted digits. Nine tenths of its loss come from the teacher, one tenth
-#    from labels. Take the labels away: how many more errors?
+# 3. Now the student sees distorted digits. The teacher's term has the weight .9, the labels' term .1.
+#    Take the labels away: how many more errors?
 # 4. The student never sees a 3, nor any label. How many of the 1,010 test threes does it read
 #    correctly?
 
@@ -335,6 +335,14 @@ lab.differences("test_accuracy", {
 # you where the poster's better cell already was. The third line keeps loss and rate and changes
 # **who teaches**. Compare its size with the other two.
 #
+# Two cautions about the third line:
+#
+# - Rungs 1 to 3 rest on **one run** of the poster's teacher. So the interval is for students of this one
+#   poster teacher. (The good teacher is a new run at each seed, although the table of recipes prints
+#   `s0` for both.)
+# - At one $T$ the two teachers are not equally soft. So the size of the gradient may differ with the
+#   teacher. Under SGD that acts like another rate. We did not separate the two.
+#
 # The published codes have a second fault, in the CIFAR-10 part: the teacher's answers were stored in
 # one shuffled order and read in another, so each student was told about other images. Users noticed
 # in June 2018 ([issue 4](https://github.com/haitongli/knowledge-distillation-pytorch/issues/4)), and
@@ -391,9 +399,9 @@ Markdown("\n".join("| " + " | ".join(row) + " |" for row in rows))
 # %% [markdown]
 # The three numbers in a cell are for 10, 100 and 1,000 classes. The more classes, the more the teacher
 # is turned down. The rate is exact for SGD without weight decay; decay is not scaled with the loss
-# (exercise 4). Adam hardly notices the rate, so there $\alpha'$ is all that changes. How much of the
-# *gradient* a given $\alpha$ amounts to is another question, and depends on $T$: see
-# [chapter 06](06_temperature.ipynb).
+# (exercise 4). Adam hardly notices a constant factor on the loss. There, the column "rate ×" does not
+# apply, and $\alpha'$ is what matters. How much of the *gradient* a given $\alpha$ amounts to is another
+# question, and depends on $T$: see [chapter 06](06_temperature.ipynb).
 #
 # **To check your own library**: find the reduction. `batchmean`, or a sum over classes and a mean over
 # images, is right. `mean`, no argument at all, or a division by `numel()` is not. For logits of shape
@@ -414,7 +422,8 @@ Markdown("\n".join("| " + " | ".join(row) + " |" for row in rows))
 #
 # *Still images* are the 55,000 training digits as they are. *Views* are elastic, new in each epoch,
 # and the teacher answers about exactly the view that the student sees. A student with a teacher has
-# $\alpha = .9$, and so a tenth of its loss from labels, unless its row says "no labels". *Five
+# $\alpha = .9$ unless its row says "no labels": the teacher's term has the weight .9, the labels' term
+# .1. (The two terms differ in size, so the weights are not the shares of the loss.) *Five
 # teachers*, where that row is recorded, are five runs of the teacher's recipe; the student learns from
 # the mean of their logits (exercise 3 counts the errors of that mean). (In the
 # table below, a dash means no teacher, still images, or $\alpha = 1$.) Hinton's 74 errors belong
@@ -457,7 +466,7 @@ lab.differences("test_errors", of_five | {
     "A teacher added to the labels, views": (moving, labels_views),
     "Views instead of still images, labels alone": (labels_views, labels_still),
     "Views instead of still images, with a teacher (T = 4)": (moving, still),
-    "No labels at all instead of one part in ten (views, T = 4)": (no_labels, moving),
+    "No labels at all instead of a weight of .1 (views, T = 4)": (no_labels, moving),
     "T = 20 instead of 4, still images": (still20, still),
     "T = 20 instead of 4, views": (moving20, moving),
     "The poster's teacher (no labels) instead of labels, still images": (weak_teacher, labels_still),
@@ -492,7 +501,10 @@ lab.show(fig, "03_unseen_digit", f"Mean soft target of class 3, in percent, by d
          [hinton["teacher"]], bars=False)  # fmt: skip
 
 # %% [markdown]
-# That is all it hears. Hinton's student found 3s too unlikely. Its errors fell from 206 to 109 when a
+# These bars are means over *still validation* digits. The student hears about *bent training* digits,
+# fresh in each epoch. So the figure is a hint, not all that it hears.
+#
+# Hinton's student found 3s too unlikely. Its errors fell from 206 to 109 when a
 # number was added to the logit of 3, chosen so that the test errors were fewest. We choose that number
 # on the *validation* images and use it on the test images unchanged.
 #
@@ -523,6 +535,13 @@ biases.round(2)
 # was not too low, and a correction has nothing to mend. Then compare the last two: a number chosen on
 # validation images need not help on test images.
 #
+# And what did the missing digit cost? The control has the same recipe and all ten digits. The count is
+# over all test digits, without any correction.
+
+# %%
+lab.differences("test_errors", {"What hiding every 3 costs": (unseen, no_labels)})
+
+# %% [markdown]
 # ## What we saw
 
 # %% tags=["hide-input"]
@@ -533,7 +552,7 @@ Markdown(f"""
 1. **The loss corrected, the rate kept.** Accuracy in percent: {acc(right01)}. The weak loss gave
    {acc(weak01)} at .01 and {acc(weak1)} at .1. By the argument of section 2 the corrected run should agree with the latter.
 2. **Still images.** Labels alone: {err(labels_still)} errors. With the teacher, T = 4: {err(still)}.
-3. **Labels taken away, on views.** Errors without labels: {err(no_labels)}. With one part in ten:
+3. **Labels taken away, on views.** Errors without labels: {err(no_labels)}. With a weight of .1:
    {err(moving)}. Their teacher: {err(hinton["teacher"])}. Section 4 has the difference, paired by seed.
 4. **The unseen digit.** Read, of the {n3:,} test threes, in percent: {acc(unseen, "test_unseen_accuracy")}.
 5. **A control, not among the guesses.** Errors, still images, a permuted teacher: {err(permuted)}.
@@ -541,21 +560,24 @@ Markdown(f"""
 
 # %% [markdown]
 # Two conclusions stand whatever the numbers. Under SGD without labels, a weaker loss and a lower rate
-# are the same thing, by algebra and bit for bit. And a comparison of distillation is fair when students
-# differ in one thing: section 2 is a ladder for that reason. A third question is for the numbers: how
+# are the same thing: by algebra, and bit for bit where the factor is a power of two. And a comparison of
+# distillation is fair when students differ in one thing: section 2 is a ladder for that reason. A third question is for the numbers: how
 # much depends on who teaches, and how much on the loss? Compare the steps of section 2's ladder.
 #
 # ## Where it can mislead
 #
-# - **Views are worth a lot by themselves.** Credit the teacher with what it adds on the same views.
-# - **Softness alone is not knowledge.** A permuted teacher gives every image the soft targets of
-#   another. They are just as soft. Number 5 above says what its student makes of them. (That control
-#   shows that wrong targets hurt. It does not show which part of the right ones helps.)
+# - **Views can explain a gain by themselves.** Credit the teacher with what it adds on the same views.
+# - **Targets must belong to their images.** A permuted teacher gives every image the soft targets of
+#   another, and there are no labels beside them. Number 5 above says what its student makes of them. That
+#   control shows that wrong targets hurt. It does not show which part of the right ones helps, and it is
+#   no test of softness. [Chapter 01](01_soft_and_hard_targets.ipynb) has that test: label smoothing of
+#   the same entropy.
 # - **A few seeds.** Two seeds give no useful interval: where $n = 2$, read the values and go no
 #   further. One seed differs from the next by several errors, so a difference of two pairs is an
 #   example.
-# - **The last line of section 4 mixes two things**: the poster's teacher *and* the lack of labels. The
-#   ladder of section 2 is the cleaner comparison of teachers.
+# - **The last line of section 4 mixes two things**: the poster's teacher *and* the lack of labels. And it
+#   rests on one run of the poster's teacher. The ladder of section 2 is the cleaner comparison of
+#   teachers, with the two cautions that stand there.
 # - **Rung 4 differs in its split too.** It learns from 5,000 images fewer. If that matters, it
 #   should hurt.
 # - **The correction needs threes.** 5,000 validation images with labels contain some 500 of them. The
@@ -580,8 +602,9 @@ Markdown(f"""
 #    and `weight_decay=0.01`, and find the decay at which an eighth of the loss is the same run again.
 #    *Check: bit for bit.*
 #    [Solution](solutions/03_distilling_mlps.py#exercise-4).
-# 5. *(30 minutes, hard)* Remove two digits at once. Which pair hurts least, and why? Look at section
-#    5's figure first. *Check: the record has no `class_bias`, which is defined for one class.*
+# 5. *(30 minutes, hard)* Remove two digits at once. Predict from section 5's figure whether hiding 3 and
+#    8 or hiding 3 and 0 hurts more. Then train both with `lab.train`, at the seeds of `lab`. *Check:
+#    your table has both pairs and their $n$.*
 #    [Solution](solutions/03_distilling_mlps.py#exercise-5).
 #
 # Solutions: [solutions/03_distilling_mlps.py](solutions/03_distilling_mlps.py). The tests run them.
@@ -594,7 +617,7 @@ Markdown(f"""
 # - The poster's gain without labels is a learning rate: the corrected loss at .01 and the weak loss at
 #   .1 are one run, up to rounding.
 # - The more classes, the more the weak loss hides the teacher. Check the reduction of your library.
-# - Compare on the same images: views help a student of labels too.
+# - Compare on the same images: section 4 has a student of labels on views for that reason.
 #
 # Next: [chapter 04](04_cnn5_from_a_larger_network.ipynb), where the poster's other faults meet.
 #

@@ -107,7 +107,7 @@ print("attention holds: as PyTorch's, and as in the teacher of this chapter.")
 # outputs change places with them. So a cat in the corner is a cat in the middle; but so is a cat that was cut up
 # and shuffled. To tell them apart, each place gets a vector of its own, which is learned and added to the token.
 # Then the network knows the places, but not which ones are neighbours: that must be learned from images. A
-# convolution has both built in.
+# convolution has neighbourhood built in, and it treats all places alike.
 #
 # The next cell takes the vectors of the places away and shuffles the patches of an image.
 
@@ -127,8 +127,9 @@ with torch.no_grad():
 print(f"Largest change of a logit: {known:.4f} with positions, {unknown:.0e} without.")
 
 # %% [markdown]
-# So a transformer of any depth sees a bag of patches, unless it learns its places. Dosovitskiy et al. (2021) give
-# this as the reason why vision transformers did well only after training on very many images.
+# So a transformer of any depth sees a bag of patches, unless it learns its places. Dosovitskiy et al. (2021) name the
+# lack of these two, locality and translation equivariance, as a reason why vision transformers did well only after
+# training on very many images.
 #
 # ## 2. A teacher from ImageNet
 #
@@ -245,7 +246,8 @@ lab.recipes(ex.HARD, pupil)
 
 # %% [markdown]
 # The next table has a column that no test accuracy shows. The students' images were among the teachers' own.
-# A teacher that knows them by heart is sure of every answer, and says little more than the label.
+# A teacher that knows images by heart is surer of them. We show how sure it is at the students' temperature, because
+# that is what they see.
 
 # %%
 from kdutils.knowledge import Knowledge
@@ -260,11 +262,14 @@ rows = {}
 for name in kept:
     net, recipe = built(name), lab.arm(ex.from_teacher(name)).recipe
     told = Knowledge(recipe, dataset, lab.store)  # its answers about the students' images
-    sure = f"{100 * told.logits(0).float().softmax(1).amax(1).mean():.1f}" if told.complete else "not stored"  # fmt: skip
+    sure = "not stored"
+    if told.complete:
+        seen = (told.logits(0).float() / recipe.temperature).softmax(1)  # what the student sees
+        sure = f"{100 * seen.amax(1).mean():.1f}"
     rows[name] = {
         "test accuracy (%)": lab.interval(name, "test_accuracy"),
         "its student (%)": lab.cell(ex.from_teacher(name), "test_accuracy"),
-        "how sure, on the students' images (%)": sure,
+        "how sure at the students' T, on their images (%)": sure,
         "the two agree on (%)": lab.cell(ex.from_teacher(name), "test_agreement"),
         "network": lab.arm(name).recipe.model,
         "parameters": f"{models.count_parameters(net):,}",
@@ -274,9 +279,10 @@ print(f"The student alone, with hard labels: {lab.cell(ex.HARD, 'test_accuracy')
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# *How sure* is the mean of the largest probability, in the first of the stored views. Now the questions, corrected
-# together: does a teacher help at all, and is another one better than the most accurate? (The ensembles of
-# the last rows are the subject of section 4.)
+# *How sure* is the mean of the largest probability, in the first of the stored views. The logits are divided by the
+# students' $T$ first. Now the questions, corrected together: does a teacher help at all, and is another one better
+# than the most accurate? (The ensembles of the last rows are the subject of section 4. They are also compared with the
+# single teacher whose student is best on validation images, where that is another one.)
 
 # %%
 import matplotlib.pyplot as plt
@@ -295,27 +301,32 @@ everyone = [*kept, *ex.ENSEMBLES]
 asked = {f"{ex.from_teacher(n)}, over hard labels": over(ex.from_teacher(n)) for n in everyone}
 versus = {n: over(ex.from_teacher(n), pupil) for n in everyone if n != best}
 asked |= {f"{ex.from_teacher(n)}, over the student of {best}": x for n, x in versus.items()}
+taught = [n for n in kept if lab.values(ex.from_teacher(n), "val_accuracy")]
+tutor = max(taught, key=lambda n: lab.mean(ex.from_teacher(n), "val_accuracy"), default=best)
+tutored = {n: over(ex.from_teacher(n), ex.from_teacher(tutor)) for n in ex.ENSEMBLES}
+if tutor != best:
+    asked |= {f"{ex.from_teacher(n)}, over the student of {tutor}": x for n, x in tutored.items()}
+print(f"The single teacher whose student is best on validation images: {tutor if taught else '–'}.")
 pieces.family(asked)
 
 # %% tags=["hide-input"]
-drawn = [n for n in kept if lab.records(ex.from_teacher(n))]
-if len(drawn) > 2:
+if len(taught) > 2:
     fig, ax = plt.subplots(figsize=(8, 4.2))
-    for style, name in enumerate(drawn):
+    for style, name in enumerate(taught):
         mean, half = metrics.shown_ci(lab.values(ex.from_teacher(name), "test_accuracy"))
         figures.dot(ax, lab.mean(name, "test_accuracy"), mean, style % 7, yerr=half, label=name)
     ax.axhline(lab.mean(ex.HARD, "test_accuracy"), color="0.4", ls="--", marker="", label=ex.HARD)
     ax.set(xlabel="teacher's test accuracy (%), one run", ylabel="student's test accuracy (%)")
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    words = "; ".join(f"{n}: {lab.mean(n, 'test_accuracy'):.1f}, its student {lab.mean(ex.from_teacher(n), 'test_accuracy'):.2f}" for n in drawn)  # fmt: skip
-    lab.show(fig, "09_teachers", f"Student against teacher. {words}.", [ex.from_teacher(n) for n in drawn])  # fmt: skip
+    words = "; ".join(f"{n}: {lab.mean(n, 'test_accuracy'):.1f}, its student {lab.mean(ex.from_teacher(n), 'test_accuracy'):.2f}" for n in taught)  # fmt: skip
+    lab.show(fig, "09_teachers", f"Student against teacher. {words}.", [ex.from_teacher(n) for n in taught])  # fmt: skip
 
 # %% [markdown]
 # Read the figure from left to right. If accuracy were all that matters in a teacher, the students would rise
 # with it. Where two neighbours are in the wrong order, this page cannot say why: the teachers differ in several ways
-# at once. Two columns of the table are worth a look. How sure is each teacher on the students' images? And how
-# often does its student agree with it? (Agreement depends on the accuracies of both. It describes, it does not
-# explain.)
+# at once. Two columns of the table are worth a look. How sure is each teacher on the students' images, at their
+# temperature? And how often does its student agree with it? (Agreement depends on the accuracies of both. It
+# describes, it does not explain.)
 #
 # ## 4. Several together
 #
@@ -360,7 +371,7 @@ print("mean of logits:", answers[0], " mean of probabilities:", answers[1])
 # so are the two means. (For students, both means are taken at $T = 1$, and the joint logits are divided by $T$.)
 #
 # Now the real ones: all that were trained here, by either mean, and a pair of them. The pair was fixed
-# beforehand: the strong teacher and a deep rival. Their answers about the test images are stored.
+# beforehand; the next cell names it. Their answers about the test images are stored.
 
 # %%
 import numpy as np
@@ -384,14 +395,20 @@ for name, answer in joint.items():
         "calibration error (%)": f"{metrics.calibration_error(answer, labels):.2f}",
         "its student (%)": lab.cell(ex.from_teacher(name), "test_accuracy"),
     }
-    rows[name]["its student, over the other"] = points(versus[name]) if name in versus else "–"
+    for other in dict.fromkeys((best, tutor)):  # one column where they are the same
+        ahead = "–" if name == other else points(over(ex.from_teacher(name), ex.from_teacher(other)))  # fmt: skip
+        rows[name][f"its student, over that of {other}"] = ahead
+print(f"The pair: {' and '.join(ex.members(lab.profile, ex.PAIR))}.")
 gained = {name: row[f"over {best}"] for name, row in rows.items()}
 pd.DataFrame(rows).T
 
 # %% [markdown]
 # The intervals of the third column treat the test images as a sample, for these very networks. They say nothing
-# about other runs of a teacher; those of the last column speak of seeds of the student. Exercise 4 shows that the
+# about other runs of a teacher; those *over that of* another speak of seeds of the student. Exercise 4 shows that the
 # NLL of a mean is never worse than the mean NLL of its members.
+#
+# An ensemble may beat the most accurate teacher because it contains a better teacher. So compare it with the best
+# single one, too. Averaging is worth its price only if it beats that one.
 #
 # Neither mean asks who is right more often. The mean of logits listens to whoever has the largest logits, the mean of
 # probabilities to whoever is surest. So members that are much weaker than the rest can pull a mean down. Compare
@@ -444,8 +461,9 @@ if len(names) > 3:
 
 # %% [markdown]
 # Equal multiplications need not mean equal accuracy: the table says how far apart these are. The MLP has by far the
-# most parameters and no idea of neighbourhood. Compare the distance between two shapes with the distance between hard
-# labels and a teacher. Which choice moves more?
+# most parameters and no idea of neighbourhood. The distance between the best and the worst shape depends on which
+# shapes are listed. Leave the MLP out and look again. Then compare with the teacher's gain. Only the rows *less that of
+# cnn5* use the same seeds.
 #
 # ## 6. Teacher and students side by side
 #
@@ -586,16 +604,17 @@ for name in scored:
     rows[name] = {
         "its student, validation (%)": f"{scored[name]:.2f}",
         "over hard labels, test": points(over(ex.from_teacher(name))),
-        f"less than {pick}": "–" if name == pick else points(over(ex.from_teacher(pick), ex.from_teacher(name))),
+        f"behind {pick}": "–" if name == pick else points(over(ex.from_teacher(pick), ex.from_teacher(name))),
         "minutes of training": f"{sum(r.seconds for r in trained) / 60:.0f} ({', '.join(sorted({f'{r.threads} thr.' for r in trained}))})",
         "million MACs": f"{sum(count_macs(built(t)) for t in own) / 1e6:.0f}",
     }  # fmt: skip
 pd.DataFrame.from_dict(rows, orient="index")
 
 # %% [markdown]
-# A teacher whose student is not told from the best one is as good a choice, as far as these seeds can say. Among such
-# teachers take the one that costs least. (Minutes are of different processors and threads. They tell apart what is
-# ten times dearer, not what is a third dearer.)
+# A student may be *not told* from that of the picked teacher: its interval contains zero. That does not make the two
+# equal. The pick was made on the same runs, and these intervals are not corrected for their number. Mean plus
+# half-width says how much you may lose. If you can afford that loss, take the cheapest. (Minutes are of different
+# processors and threads. They tell apart what is ten times dearer, not what is a third dearer.)
 #
 # ## 7. What we saw
 #
@@ -606,13 +625,13 @@ from IPython.display import Markdown
 
 own = {name: lab.interval(name, "test_accuracy") for name in (ex.VIT, ex.RESNET50)}
 ahead = lab.mean(ex.VIT, "test_accuracy") - lab.mean(ex.RESNET50, "test_accuracy")
-alone = {lab.arm(h).recipe.model: lab.cell(h, "test_accuracy") for h, _ in shapes.values()}
+rival = "It is the same one" if tutor == best else f"Over its student, in points: {points(over(ex.from_teacher(tutor), pupil))}"  # fmt: skip
 top = max(by_class, key=lambda k: np.mean(by_class[k]), default=None)
 Markdown(f"""
 1. Accuracy in percent: {"; ".join(f"{name} {x}" for name, x in own.items())}. The transformer less the ResNet-50, one run each: {ahead:+.2f} points.
-2. By validation, {pick or "no one: nothing is recorded"} makes the best student: {points(over(ex.from_teacher(pick))) if pick else "–"} points over hard labels. The most accurate single teacher is {best}.
-3. Over {best}, in points: {"; ".join(f"{n} {gained.get(n, 'not recorded')}" for n in ex.ENSEMBLES)}. Their students over its student: {"; ".join(points(versus[n]) for n in ex.ENSEMBLES)}.
-4. With hard labels, in percent: {"; ".join(f"{m} {x}" for m, x in alone.items())}. The teacher adds, in points: {"; ".join(f"{m} {x}" for m, x in adds.items())}.
+2. Of single teachers, {tutor} makes the best student by validation: {points(over(ex.from_teacher(tutor)))} points over hard labels. The most accurate teacher is {best}. {rival}. With ensembles, validation picks {pick or "no one: nothing is recorded"}.
+3. Over {best}, in points: {"; ".join(f"{n} {gained.get(n, 'not recorded')}" for n in ex.ENSEMBLES)}. Their students over its student: {"; ".join(points(versus[n]) for n in ex.ENSEMBLES)}. Over the student of {tutor}, which validation names best of the single ones: {"; ".join(map(points, tutored.values()))}.
+4. With hard labels, in percent: {"; ".join(f"{lab.arm(h).recipe.model} {lab.cell(h, 'test_accuracy')}" for h, _ in shapes.values())}. The teacher adds, in points: {"; ".join(f"{m} {x}" for m, x in adds.items())}.
 5. {f"{top}: {points(by_class[top])} points of F1, the largest of {len(by_class)} classes" if top else "Not recorded"}. The student is {speed[128][ex.STRONG] / speed[128]["the student"]:.1f} times as fast as its teacher, 128 images at once.
 """)
 
@@ -627,8 +646,8 @@ Markdown(f"""
 #   not.
 # - **An ensemble costs its members.** Their answers are stored, so the student pays nothing for them. Whoever
 #   trains them pays for all.
-# - **Compare choices by their size.** A teacher, an ensemble, a shape: whichever moves the student most deserves your
-#   time first.
+# - **A range grows with its list.** The best and the worst of many shapes lie further apart than those of few. So
+#   compare a shape that you would really take with the one you have, and then with the teacher's gain.
 #
 # ## 8. Where it can mislead
 #
@@ -638,11 +657,16 @@ Markdown(f"""
 #   between teachers as one finds them, not an experiment on architectures.
 # - **The students' images were the teachers' own**, with labels that the teachers saw. With more images of their
 #   own, the students' gains may be smaller.
-# - **Five unequal teachers are one choice of an ensemble.** Several runs of one strong teacher would be another.
+# - **Unequal teachers are one choice of an ensemble.** Several runs of one strong teacher would be another.
 # - **Stand-ins.** The ResNet-50 of `laptop` is narrow, the transformer small. Nothing recorded on `laptop` is about
 #   pre-training.
-# - **$T$ and $\alpha$ are the same for all.** Teachers differ in how sure they are. A temperature of its own might
-#   help one more than another.
+# - **$T$ and $\alpha$ are the same for all.** Teachers differ in how sure they are at this $T$. A temperature of its
+#   own might help one more than another.
+# - **The learning rate was tuned for no shape and no loss.** A teacher changes the length of the gradient
+#   ([chapter 06](06_temperature.ipynb)). A network without normalisation may need another rate. So a gain or a loss
+#   here belongs to this rate.
+# - **The student alone is held to the stored views.** Without a teacher it could see new views in every epoch. This
+#   page does not show what that is worth. So its gains say what a teacher adds at equal views.
 # - **One budget of multiplications is not one budget of time**, and all shapes share one schedule.
 # - **FastNet answers for the image and for its mirror image.** It is the teacher of
 #   [chapter 04](04_cnn5_from_a_larger_network.ipynb) on `laptop`. The mirror image changes what it teaches, and
@@ -653,7 +677,8 @@ Markdown(f"""
 # Solutions: [solutions/09_big_teachers.py](solutions/09_big_teachers.py).
 #
 # 1. *(5 minutes, easy)* How many parameters has a vision transformer of patch $p$, width $D$ and $L$ blocks,
-#    with MLPs of width $2D$? Write the formula. *Check:* `vit-4-128-6` has 810,890 on CIFAR-10.
+#    with MLPs of width $2D$? Write the formula. All linear maps have biases. A block has two layer norms, and one
+#    more stands before the head. There is no class token. *Check:* `vit-4-128-6` has 810,890 on CIFAR-10.
 #    [Solution](solutions/09_big_teachers.py#exercise-1).
 # 2. *(10 minutes, medium)* Attention compares every token with every other. Which share of a block's
 #    multiplications is that, for patches of 8, 4, 2 and 1 pixels and $D = 128$? *Check:* for one pixel a patch it is
@@ -673,7 +698,7 @@ Markdown(f"""
 # - Self-attention is a weighted mean of all tokens. It knows no neighbourhood and no order but the one it learns.
 # - A network from ImageNet needs its size, its normalisation and a new head. A probe trains the head alone.
 # - The mean of logits lets each teacher veto, the mean of probabilities lets each insist.
-# - Compare the distance between students of equal arithmetic with what a teacher adds, before you choose.
+# - Compare an ensemble with the best single teacher, and a shape with the one you have, before you pay for either.
 # - Report a class's precision and recall beside accuracy, and speed beside both.
 #
 # ## Sources

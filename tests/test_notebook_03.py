@@ -88,3 +88,5 @@ def test_the_solutions_hold(solutions):
     assert solutions.real == pytest.approx(1 / 1001)  # .0005 / (.0005 + .5)
     assert solutions.rate == pytest.approx(0.5005)
     assert len(solutions.members) == 2 and solutions.bias == solutions.bias  # a number, not NaN
+    pairs = {record.recipe.without_classes for record in solutions.both["record"]}
+    assert pairs == {(3, 8), (0, 3)}

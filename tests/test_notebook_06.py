@@ -84,7 +84,7 @@ def test_noise_alone_is_called_an_interaction_once_in_twenty():
 
 
 def test_what_a_range_says_plainly():
-    assert ex.plainly(2.0, 0.8) == "These runs tell them apart."
+    assert ex.plainly(2.0, 0.8) == "These runs tell the best from the worst."
     assert "no two of them differ by more than 1.14 points" in ex.plainly(0.34, 0.80)
     assert ex.plainly(0.2, 0.4).startswith("**The temperature hardly matters here**: no two")
     assert ex.plainly(float("nan"), float("nan")) == "One setting has no range."
