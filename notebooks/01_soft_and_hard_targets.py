@@ -418,9 +418,11 @@ if whole > 0:
     kept = f"The mean answer brings {100 * mean / whole:.0f} % of the truth's lead."
 else:
     kept = "The truth has no lead here."
-Markdown(f"Beside hard labels, the truth about this image changes the accuracy by **{whole:+.1f} points**, "
-         f"the mean answer of its class by **{mean:+.1f}**, the truth about another image of the class by "
-         f"**{other:+.1f}**. {kept}")  # fmt: skip
+Markdown(
+    f"Beside hard labels, the truth about this image changes the accuracy by **{whole:+.1f} points**, "
+    f"the mean answer of its class by **{mean:+.1f}**, the truth about another image of the class "
+    f"by **{other:+.1f}**. {kept}"
+)
 
 # %% [markdown]
 # Judge the likeness of classes by the *mean* answer. A share near 100 % would mean that likeness is all
@@ -661,6 +663,7 @@ for suffix, images in sizes.items():
     rows[f"{images:,} images"] = bayes_accuracy - hard, exact - hard, closed, half
 columns = ["gap of hard labels (points)", "lead of the truth (points)", "gap closed (%)", "± (%)"]
 by_size = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+lead, share = by_size["lead of the truth (points)"], by_size["gap closed (%)"]
 by_size.round(1)
 
 # %% tags=["hide-input"]
@@ -685,16 +688,17 @@ lab.show(fig, "01_images", f"Test accuracy against images. {'; '.join(alt)}.", [
 
 # %% tags=["hide-input"]
 closed = {name: said(share, half=half) for name in arms[1:] for share, half in [gap_closed(name)]}
-lead, share = by_size["lead of the truth (points)"], by_size["gap closed (%)"]
 ece = [said(lab.mean(name, "test_ece"), digits=1) for name in ("hard labels", "label smoothing")]
 once = [said(scored[name], digits=1) for name in (*more, "hard labels")]
+shares = [said(v, half=h) for v, h in zip(share, by_size["± (%)"], strict=True)]
 Markdown(f"""1. The truth closes {closed["perfect teacher"]} of the gap that hard labels leave.
 2. Label smoothing closes {closed["label smoothing"]}. Calibration error: hard labels {ece[0]}, smoothed {ece[1]}.
 3. The student of permuted targets gets {said(lab.mean("permuted teacher", "test_accuracy"), digits=1)} of the test images right.
    Live at one seed, the one whose other image has the same label: {once[0]}; the one of mean answers: {once[1]}; hard labels beside them: {once[2]}.
-4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points. The share of the gap {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(said(v, half=h) for v, h in zip(share, by_size["± (%)"], strict=True))}.
-5. The learned teacher, itself right on {said(lab.mean("teacher of ten times the images", "test_accuracy"), digits=1)}, closes {closed["learned teacher"]}.
-   The teacher of the same images, itself right on {said(lab.mean("teacher of the same images", "test_accuracy"), digits=1)}, closes {closed["learned teacher of the same images"]}.""")  # fmt: skip
+4. From few images to many, the lead {"shrinks" if lead.is_monotonic_decreasing else "does not shrink at every step"}: {", ".join(said(v, "", 1) for v in lead)} points.
+   The share of the gap {"grows" if share.is_monotonic_increasing else "does not grow at every step"}: {", ".join(shares)}.
+5. The learned teacher, itself right on {said(lab.mean("teacher of ten times the images", "test_accuracy"), digits=1)}, closes {closed["learned teacher"]}. That of the same images,
+   itself right on {said(lab.mean("teacher of the same images", "test_accuracy"), digits=1)}, closes {closed["learned teacher of the same images"]}.""")  # fmt: skip
 
 # %% [markdown]
 # How to read the lines:

@@ -594,8 +594,9 @@ again_taught = {one: f"{lab.arms[HARD].recipe.model} from a second {one}" for on
 pairs = {one: (arm, found["student"][one]) for one, arm in again_taught.items() if arm in lab.arms}
 for one, change in lab.paired("test_accuracy", pairs).items():
     other = second[found.index.get_loc(one)] - accuracy[one]
+    half = f" ± {change['ci95']:.2f}" if change["ci95"] else ""  # over students, not over teachers
     print(f"{one}: a second run of the teacher differs by {other:+.2f} points, its students by "
-          f"{change['difference']:+.2f} (pairs: {change['n']})")  # fmt: skip
+          f"{change['difference']:+.2f}{half} (pairs: {change['n']})")  # fmt: skip
 
 # %% [markdown]
 # ## 7. Were the students trained for long enough?
