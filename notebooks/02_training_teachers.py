@@ -421,7 +421,7 @@ lab.table(teachers, "test_errors")
 # the mean confidence with the share that is right. The *expected calibration error* is the mean of
 # these distances, weighted by the number $n_b$ of images in bin $b$. This is how
 # [Guo et al. 2017](https://arxiv.org/abs/1706.04599) use it; the measure is older
-# ([Naeini et al. 2015](https://doi.org/10.1609/aaai.v29i1.9602)):
+# (Naeini et al. 2015):
 #
 # $$ \mathrm{ECE} = \sum_b \frac{n_b}{N} \,\bigl| \mathrm{accuracy}_b - \mathrm{confidence}_b \bigr| . $$
 #
@@ -686,7 +686,7 @@ Markdown(f"""
 # - C. Guo et al. (2017), *On calibration of modern neural networks*,
 #   [arXiv:1706.04599](https://arxiv.org/abs/1706.04599).
 # - M. Naeini, G. Cooper, M. Hauskrecht (2015), *Obtaining well calibrated probabilities using Bayesian
-#   binning*, [AAAI 2015](https://doi.org/10.1609/aaai.v29i1.9602): the calibration error.
+#   binning*, Proceedings of AAAI 2015, 2901–2907: the calibration error.
 # - R. Müller, S. Kornblith, G. Hinton (2019), *When does label smoothing help?*,
 #   [arXiv:1906.02629](https://arxiv.org/abs/1906.02629).
 # - Z. Shen et al. (2021), *Is label smoothing truly incompatible with knowledge distillation: an
