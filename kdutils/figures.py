@@ -121,10 +121,11 @@ def reference(ax: Axes, x: float, y: float, label: str | None = None) -> None:
 
 
 def log_x(ax: Axes) -> None:
-    """A logarithmic axis whose ticks are plain numbers: 1, 3, 10, 30, ..."""
+    """A logarithmic axis, after all is drawn, with plain numbers: 1, 3, 10; of a decade 1, 2, 5."""
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    ax.xaxis.set_major_formatter("{x:g}")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high > 12 * low else (1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:,g}")
     ax.minorticks_off()
 
 

@@ -511,8 +511,9 @@ def measure(batch: int, threads: int, rounds: int) -> pd.DataFrame:
 
 
 cores = torch.get_num_threads()
-cases = {"1 image, 1 thread": (1, 1, 200), "1 image, all threads": (1, cores, 200),
-         "128 images, 1 thread": (128, 1, 12), "128 images, all threads": (128, cores, 12)}  # fmt: skip
+one, many = ex.BUDGET[PROFILE]["rounds"]
+cases = {"1 image, 1 thread": (1, 1, one), "1 image, all threads": (1, cores, one),
+         "128 images, 1 thread": (128, 1, many), "128 images, all threads": (128, cores, many)}  # fmt: skip
 times = {case: measure(*how) for case, how in cases.items()}
 shown = pd.DataFrame({case: found.median() for case, found in times.items()})
 shown.insert(1, "its 95th percentile", times["1 image, 1 thread"].quantile(0.95))
@@ -611,7 +612,7 @@ if len(means) > 2:
             ax.plot(at.index, at.map(np.mean), color=figures.COLORS[style], ls=figures.DASHES[style], marker="", label=learns)  # fmt: skip
         ax.set(xlabel=kind)
         figures.log_x(ax)
-    fig.supylabel("test accuracy (%)"), axes[0, 0].legend(loc="lower right")
+    [ax.set(ylabel="test accuracy (%)") for ax in axes[:, 0]], axes[0, 0].legend(loc="lower right")
     words = "; ".join(f"width {w}, {n}: {x:.2f}" for (w, n), x in means["accuracy"].items())
     lab.show(fig, "08_pareto", f"Accuracy against four costs. {words}.", lab.of("Width"))
 

@@ -41,15 +41,19 @@ def test_a_figure_needs_words():
     plt.close(fig)
 
 
-def test_a_logarithmic_axis_has_plain_numbers_and_no_crowd():
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [([120, 8000], ["100", "300", "1,000", "3,000"]), ([0.39, 1.06], ["0.5", "1"])],
+)
+def test_a_logarithmic_axis_has_plain_numbers_and_no_crowd(data, expected):
     fig, ax = plt.subplots()
-    ax.plot([120, 8000], [1, 2])
+    ax.plot(data, [1, 2])
     figures.log_x(ax)
     fig.draw_without_rendering()
     low, high = ax.get_xlim()
     shown = [
         t for t, at in zip(ax.get_xticklabels(), ax.get_xticks(), strict=True) if low <= at <= high
     ]
-    assert [t.get_text() for t in shown] == ["100", "300", "1000", "3000"]
+    assert [t.get_text() for t in shown] == expected
     assert not [t for t in ax.get_xticklabels(minor=True) if t.get_text()]
     plt.close(fig)

@@ -98,7 +98,11 @@ def plainly(found: float, limit: float, small: float = 1.0) -> str:
     No two differ by more than both together (95 %, simultaneous); below `small` that hardly matters.
     """
     if not found < limit:
-        return "These runs tell the best from the worst." if found >= limit else "One setting has no range."
+        return (
+            "These runs tell the best from the worst."
+            if found >= limit
+            else "One setting has no range."
+        )
     most = f"no two of them differ by more than {found + limit:.2f} points (95 % confidence)."
     if found + limit < small:
         return f"**The temperature hardly matters here**: {most}"

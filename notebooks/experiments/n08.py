@@ -10,7 +10,8 @@ from .cifar import scores
 
 TITLE = "Small students, honest efficiency"
 
-# images: None for all 45,000. step: of the temperatures and weights, every so many.
+# images: None for all 45,000. step: of the temperatures and weights, every so many. rounds: of
+# timing, for one image and for 128.
 BUDGET = {
     "smoke": {
         "images": 300,
@@ -21,6 +22,7 @@ BUDGET = {
         "widths": (4, 8),
         "longer": (2,),
         "step": 4,
+        "rounds": (50, 4),
         "views": {"n_views": 2, "bits": 8},
     },
     "laptop": {
@@ -32,6 +34,7 @@ BUDGET = {
         "widths": (8, 16, 24, 32),
         "longer": (2, 4),
         "step": 1,
+        "rounds": (200, 12),
         "views": {"n_views": 8, "bits": 8},
     },
     "paper": {
@@ -43,6 +46,7 @@ BUDGET = {
         "widths": (8, 16, 24, 32, 48, 64),
         "longer": (2, 4, 8),
         "step": 1,
+        "rounds": (200, 12),
         "views": {"n_views": 32, "bits": 16},
     },
 }
