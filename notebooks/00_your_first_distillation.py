@@ -783,7 +783,7 @@ Markdown(f"""
 # | [09](09_big_teachers.ipynb) | Which teacher should I take? |
 # | [10](10_across_data_sets.ipynb) | Can a teacher of a hundred other classes teach ten? |
 # | [11](11_on_the_device.ipynb) | Does the student survive the trip to a phone? |
-# | [90](90_four_architectures.ipynb) | Appendix: what is inside the four teachers of chapter 05? |
+# | [90](90_four_architectures.ipynb) | Appendix: what is inside the four teachers? |
 #
 # Go on with 01 if you want to understand why this works, with 04 if you want to learn to doubt it.
 #

@@ -458,7 +458,7 @@ def change(s, t: float) -> pd.Series:
 
 more = (change(0.2, hot) - change(0.2, cold)).dropna()
 display(pieces.family({
-    f"T = {hot:g}: student of smoothing .2 over one of smoothing 0": change(0.2, hot),
+    f"{ex.student_name(0.2, hot)}: over the one of smoothing 0": change(0.2, hot),
     f"the same, minus what it is at T = {cold:g}": more,
 }))  # fmt: skip
 taught = {(s, t): pieces.by_seed(lab, ex.student_name(s, t)) for s in (*ex.SMOOTHINGS, ex.AGAIN) for t in ex.TEMPERATURES}  # fmt: skip
