@@ -365,7 +365,7 @@ print(f"noisy: NLL {metrics.nll(answers['noisy'], y):.3f}")
 # before you rank *first choice* and *noisy* by NLL. The rank correlation above used the 20, too.
 #
 # Now compare *too modest* with *truth*. By the identity no teacher has a lower expected NLL than *truth*.
-# Is the student of *too modest* less accurate, too? Three seeds and ten epochs cannot say. We take five
+# Is the student of *too modest* less accurate, too? Three seeds and ten epochs cannot say. We take five (two on `smoke`)
 # seeds, pair them, and train four times as long as well:
 
 # %%

@@ -531,7 +531,7 @@ Markdown(f"""
 #
 # ## 7. Where it can mislead
 #
-# - **One route was mended after its first result.** Its too weak version had gained next to nothing. The reason was
+# - **One route was mended after its first result.** Its too weak version came first; the table has both. The reason was
 #   found by algebra and not by trying, but nobody would have looked had it gained. It counts as one more question.
 # - **One stranger, one draw of images.** Another network of CIFAR-100 may see other things. All seeds learn
 #   from the same few images.
