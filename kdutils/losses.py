@@ -106,7 +106,8 @@ def pseudo_labels(z: Tensor, t: Tensor, y: Tensor, recipe: Any) -> Tensor:
 
 OWN = {"kd": distil, "pseudo-labels": pseudo_labels}
 REGISTERED = Registry("loss", OWN.get, OWN, "losses.register(name, function)")
-# Let recipes name a reader's own loss, and find the one that a recipe names. It is called as
+# Let recipes name a reader's own loss, and find the one that a recipe names. With an attribute
+# `looks_inside` = True, the student's method `meet` gets the teacher's network. It is called as
 # loss(z, t, y, recipe) with the student's logits float32 [B, classes], the teacher's (None without
 # one), labels int64 [B] (NO_LABEL where withheld) and the recipe, and returns a scalar tensor.
 register, of = REGISTERED.register, REGISTERED.get

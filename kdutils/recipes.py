@@ -153,6 +153,11 @@ class Recipe:
         return self.teacher if isinstance(self.teacher, tuple) else ()
 
     @property
+    def looks_inside(self) -> bool:
+        """Whether its loss asks for its teacher's network at work, beside what that answers."""
+        return getattr(losses.of(self.loss), "looks_inside", False)
+
+    @property
     def view_seed(self) -> int:
         """The seed of its views: one stream a seed and role, one for all stored views."""
         return STORED_VIEWS_SEED if self.n_views else self.seed + 10_000 * self.view_stream

@@ -70,7 +70,7 @@ def knowledge_of(recipe: Recipe, store: Store) -> Knowledge | None:
         return None
     known = Knowledge(recipe, data.load(recipe.dataset), store, device=pick_device())
     for part in known.members or [known]:
-        if not part.complete:
+        if recipe.looks_inside or not part.complete:
             part.nets = [trained(teacher, store) for teacher in part.recipe.teachers]
     return known
 
@@ -96,7 +96,8 @@ def _train(recipe: Recipe, store: Store, on_step: OnStep | None) -> None:
     checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
     result, tensors = {"curve": [], "metrics": {}, "seconds": 0.0}, ()
     try:
-        fitted = fit(recipe, dataset, known and known.lesson, checkpoint, device, on_step)
+        teacher = known.nets[0] if recipe.looks_inside else None
+        fitted = fit(recipe, dataset, known and known.lesson, checkpoint, device, on_step, teacher)
     except NotFinite as problem:
         said = result["failure"] = str(problem)
     except torch.cuda.OutOfMemoryError as problem:
@@ -208,7 +209,7 @@ def _with_teachers(recipes: Iterable[Recipe], store: Store) -> list[Recipe]:
     for recipe in recipes:
         known = recipe.needs_teacher and Knowledge(recipe, data.load(recipe.dataset), store)
         for part in (known.members or [known]) if known else ():
-            if not part.complete:
+            if recipe.looks_inside or not part.complete:
                 absent = [t for t in part.recipe.teachers if store.weights(t) is None]
                 todo += _with_teachers(absent, store)
         todo.append(recipe)

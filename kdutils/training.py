@@ -123,10 +123,12 @@ def fit(
     checkpoint: Path | None = None,
     device: torch.device | None = None,
     on_step: OnStep | None = None,
+    teacher: nn.Module | None = None,
 ) -> "Run":
     """Train one network by its recipe: the run, with its `net`, `curve` and `seconds`.
 
     checkpoint: a file to resume from, saved after the first epoch and then every few seconds.
+    teacher: the network itself, where the loss `looks_inside`: the student's method `meet` gets it.
     Raises NotFinite, with recipe, epoch and step, after an epoch with a loss that is not finite;
     ValueError where a teacher is missing or `check` fails; Interrupted when stopped by hand.
     """
@@ -135,6 +137,8 @@ def fit(
     device = device or pick_device()
     check(recipe, dataset, device)
     run = Run(recipe, dataset, device)
+    if recipe.looks_inside:
+        run.net.meet(teacher.to(device).eval())
     if checkpoint and checkpoint.exists():
         run.resume(checkpoint)
     kept, saved = len(run.curve), -math.inf
