@@ -165,7 +165,9 @@ FAMILIES["counted-resnet"] = Family(_counted, "N(-wN)?", "'counted-resnet8'", DE
 
 def done(steps: Tensor, recipe: Recipe) -> float:
     """The share of the training that is behind us, from 0 to 1; steps: any tensor of the count."""
-    return float((steps.detach().flatten()[0] - 1) * recipe.batch_size / (recipe.n_train * recipe.epochs))
+    return float(
+        (steps.detach().flatten()[0] - 1) * recipe.batch_size / (recipe.n_train * recipe.epochs)
+    )
 
 
 def _answers(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
