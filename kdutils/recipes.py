@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, fields, replace
 from functools import partial
 from numbers import Integral, Real
@@ -119,6 +120,8 @@ class Recipe:
             yield "ensemble", "'logits' where there are not several teachers"
         if not self.needs_teacher and self.loss == "pseudo-labels":
             yield "loss", "another one where there is no teacher to guess the labels"
+        if self.looks_inside and len(self.teachers) != 1:
+            yield "teacher", f"one Recipe, whose network loss = {self.loss!r} looks into"
 
     def _sources(self, check_names: bool) -> Iterator[tuple[str, str, str]]:
         """What `registered` holds. A saved hash stands for a name that this process lacks."""
@@ -155,7 +158,9 @@ class Recipe:
     @property
     def looks_inside(self) -> bool:
         """Whether its loss asks for its teacher's network at work, beside what that answers."""
-        return getattr(losses.of(self.loss), "looks_inside", False)
+        with suppress(ValueError):  # a loss that this process lacks is not asked for anything
+            return getattr(losses.of(self.loss), "looks_inside", False)
+        return False
 
     @property
     def view_seed(self) -> int:

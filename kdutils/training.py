@@ -130,7 +130,8 @@ def fit(
     checkpoint: a file to resume from, saved after the first epoch and then every few seconds.
     teacher: the network itself, where the loss `looks_inside`: the student's method `meet` gets it.
     Raises NotFinite, with recipe, epoch and step, after an epoch with a loss that is not finite;
-    ValueError where a teacher is missing or `check` fails; Interrupted when stopped by hand.
+    ValueError where a teacher is missing, cannot be met, or `check` fails; Interrupted when stopped
+    by hand.
     """
     if recipe.needs_teacher and teacher_logits is None:
         raise ValueError(f"{recipe.id} learns from a teacher, but teacher_logits is None.")
@@ -138,6 +139,11 @@ def fit(
     check(recipe, dataset, device)
     run = Run(recipe, dataset, device)
     if recipe.looks_inside:
+        if teacher is None or not hasattr(run.net, "meet"):
+            raise ValueError(
+                f"{recipe.id}: loss = {recipe.loss!r} looks inside a teacher. Give its network, "
+                f"teacher (now {teacher!r:.20}), to a student with a method `meet(teacher)`."
+            )
         run.net.meet(teacher.to(device).eval())
     if checkpoint and checkpoint.exists():
         run.resume(checkpoint)
@@ -270,9 +276,10 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
 
     Raises ValueError, with what came and what was expected, where the network does not take the
     images or gives other logits than [batch, classes], or the loss is not a finite scalar that
-    depends on the student's logits. A recipe of the course's own parts is not tried.
+    depends on the student's logits. A recipe of the course's own parts is not tried, nor one that
+    looks inside a teacher, whose network is not here.
     """
-    if not recipe.registered:
+    if not recipe.registered or recipe.looks_inside:
         return
     few = dataset.train.take(slice(8)).to(device)
     x, wanted = data.normalise(few.images, dataset), [len(few), len(dataset.classes)]

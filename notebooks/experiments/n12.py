@@ -30,6 +30,25 @@ LEVELS, BOTH, OPPONENT = "answers and hints", "answers and attention", "answers 
 FIRST, EASY, STEPS = "a hint first, then answers", "easy images first", "by an assistant"
 INSTEAD, BESIDE, ORDERED = (HINT, ATTENTION), (LEVELS, BOTH, OPPONENT), (FIRST, EASY, STEPS)
 TEACHER, ASSISTANT = "the teacher", "the assistant"
+
+# what section 6 asks, all at once, and corrects together
+ASKED = {
+    "Answers, over labels": (ANSWERS, HARD),
+    "Labels and a hint, over labels": (HINT, HARD),
+    "Labels and attention, over labels": (ATTENTION, HARD),
+    "A hint about the image, over one about another": (HINT, OTHERS),
+} | {f"{name[0].upper()}{name[1:]}, over answers": (name, ANSWERS) for name in (*BESIDE, *ORDERED)}
+
+# what the first page shows: first and second arm of a gain, and the metric
+HEADLINES = {
+    "CIFAR-10, 9,000 images: labels and a hint at the teacher's features, minus labels": (
+        HINT,
+        HARD,
+        "test_accuracy",
+    ),
+    "CIFAR-10, 9,000 images: answers and hints, minus answers": (LEVELS, ANSWERS, "test_accuracy"),
+}
+
 # how much a term counts. Set before any run was counted, over the first steps of a student on real
 # data: so that each pulls at the student's layers about as hard as the labels do
 WEIGHTS = {"hint": 10.0, "attention": 1000.0, "critic": 1.0}
