@@ -3,7 +3,9 @@
 In: which notebooks, parameters. Out: the executed notebooks and the pages of the whole series.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from book import build, series
@@ -42,8 +44,7 @@ def run(
     failed = []
     try:
         with series.this_interpreter():
-            for notebook in chosen:
-                ran = series.execute(notebook, out / "notebooks" / notebook.path.name, values)
+            for notebook, ran in _executed(chosen, values, out / "notebooks"):
                 took = f"{ran['seconds']:.1f} s"
                 if ran["error"]:
                     failed.append(notebook.number)
@@ -57,3 +58,35 @@ def run(
         ran = len(chosen) - len(failed)
         say(f"{ran} of {len(chosen)} notebooks ran; failed: {', '.join(failed)}.")
     return len(failed)
+
+
+def _executed(
+    notebooks: Iterable[series.Notebook], values: Mapping[str, object], folder: Path
+) -> Iterator[tuple[series.Notebook, dict]]:
+    """Each notebook with what `series.execute` says of it.
+
+    Two at once, with half of the threads each. One at a time where a chapter measures time
+    (`MEASURES_TIME`), and where much may be trained.
+    """
+
+    def execute(notebook: series.Notebook) -> dict:
+        return series.execute(notebook, folder / notebook.path.name, values)
+
+    cores, chapters = os.cpu_count() or 1, experiments.chapters()
+    alone = [cores == 1 or bool(values.get("TRAIN"))] * len(notebooks)
+    for k, notebook in enumerate(notebooks):
+        alone[k] |= getattr(chapters.get(notebook.number), "MEASURES_TIME", False)
+    together = [n for n, yes in zip(notebooks, alone, strict=True) if not yes]
+    before = os.environ.get("OMP_NUM_THREADS")
+    with ThreadPoolExecutor(2) as pool:
+        if len(together) > 1:
+            os.environ["OMP_NUM_THREADS"] = str(cores // 2)
+        try:
+            yield from zip(together, pool.map(execute, together), strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)  # where it was stopped, no further one begins
+            os.environ.pop("OMP_NUM_THREADS", None)
+            os.environ |= {"OMP_NUM_THREADS": before} if before else {}
+    for notebook, yes in zip(notebooks, alone, strict=True):
+        if yes:
+            yield notebook, execute(notebook)

@@ -734,7 +734,7 @@ Markdown(f"""
 #   the tutorial, the luck of the one teacher that all students share.
 #
 # The tutorial goes on to match the *inner features* of student and teacher, and reports 71.50 % for
-# one run of that. This chapter leaves feature distillation out.
+# one run of that. [Chapter 12](12_inside_the_teacher.ipynb) is about it.
 #
 # ## Exercises
 #
@@ -783,6 +783,7 @@ Markdown(f"""
 # | [09](09_big_teachers.ipynb) | Which teacher should I take? |
 # | [10](10_across_data_sets.ipynb) | Can a teacher of a hundred other classes teach ten? |
 # | [11](11_on_the_device.ipynb) | Does the student survive the trip to a phone? |
+# | [12](12_inside_the_teacher.ipynb) | Is there more to learn from a teacher than its answers? |
 # | [90](90_four_architectures.ipynb) | Appendix: what is inside the four teachers? |
 #
 # Go on with 01 if you want to understand why this works, with 04 if you want to learn to doubt it.

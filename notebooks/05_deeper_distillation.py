@@ -684,8 +684,8 @@ Markdown(f"""
 # - **Unequal budgets.** The teachers had more epochs than the students (section 1 shows both on
 #   `laptop`). So what *itself* adds may come from the longer training of its teacher. Section 7 has the
 #   control with equal epochs. It removes one confound and keeps another: its student sees stored views,
-#   and the hard-label student sees new ones. A hard-label student on the stored views would separate
-#   them. We have not run it.
+#   and the hard-label student sees new ones. A hard-label student on the stored views separates
+#   them: [chapter 12](12_inside_the_teacher.ipynb) has one, in the row *hard labels*.
 # - **One short budget.** A gain at a short budget may be gone at a longer one. It may also stay. Section 7
 #   shows longer budgets, for one teacher; the comparison of the teachers in section 1 stands at the
 #   shortest of them.

@@ -364,7 +364,9 @@ pieces.family(changed)
 #
 # ## 5. The grid that the project proposed
 #
-# As its next step the project proposed a search: $T$ from 1 to 5, five weights $\alpha$, for its own
+# The project ends with a list of what to try next. Features, attention, a critic and other orders of teaching are in
+# [chapter 12](12_inside_the_teacher.ipynb), several teachers in [chapter 09](09_big_teachers.ipynb). The first
+# item is a search: $T$ from 1 to 5, five weights $\alpha$, for its own
 # student and its own teacher. It would test two of the three explanations.
 
 # %%

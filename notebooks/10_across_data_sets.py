@@ -123,7 +123,8 @@ if asked_stranger:
 #   squared error, each image's mean taken off. This is what the first route comes to as $T$ grows
 #   ([chapter 06](06_temperature.ipynb) shows why), so the two are not quite different ideas. Ba and Caruana
 #   (2014) trained students on logits alone. It is close to a **hint** (Romero et al. 2015), where a student has
-#   to predict a *middle* layer of its teacher through a layer that is learned with it. A network that ends in a
+#   to predict a *middle* layer of its teacher through a layer that is learned with it
+#   ([chapter 12](12_inside_the_teacher.ipynb)). A network that ends in a
 #   linear layer has weighted sums of its last features for logits: fewer numbers to store, and not all that
 #   the features hold. (The table below has this route twice. In a first version of this chapter the logits were
 #   divided by $T$, and the loss was not multiplied by $T^2 / 2$. At $T = 4$ that leaves an eighth of its weight: the

@@ -198,7 +198,8 @@ assert torch.allclose(attention(some), inside.attention_map(some), atol=1e-6)
 print("attention holds: by hand, and without a unit or an order of the channels.")
 
 # %% [markdown]
-# This is what the teacher of this chapter looks at, after each of its three stages.
+# This is where the teacher of this chapter is active, after each of its three stages. Each picture is scaled to its
+# own largest value.
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -251,8 +252,8 @@ pd.DataFrame(pulls, index=[f"D = {d:g}" for d in D.tolist()]).rename_axis(column
 # %% [markdown]
 # When the critic is sure that it sees the student ($D \ll 0$), the first loss hardly pulls: the gradient
 # vanishes just where the student has most to learn. The second pulls with full strength. Goodfellow et al. (2014)
-# recommend the second for that reason. We use it. When we first ran the other form for a few hundred
-# steps, the critic won within forty and the student was left alone.
+# recommend the second for that reason. We use it. In a first trial with the other form the critic soon won, and
+# the student was left alone.
 #
 # The student that plays has three more outputs in training: what the critic says of its features (with the features
 # held fixed), of the teacher's, and of its own again (with the *critic* held fixed). One backward pass then moves
@@ -328,8 +329,8 @@ print("easiest holds: by hand, and as in the loss of the recorded runs, at their
 #
 # Networks, images and epochs are those of [chapter 05](05_deeper_distillation.ipynb). *All* students see the same
 # stored views in turn, also the one with hard labels. So here no row has an advantage of new views. The weight
-# of each new term was set once, before any of these runs, so that it pulls at the student's layers about as hard
-# as the labels do in the first hundred steps. None was tuned for accuracy (section 9).
+# of each new term was set once, before any of these runs, so that its gradient at the student's layers is of
+# the size of the labels' during the first steps. None was tuned for accuracy (section 9).
 
 # %%
 from IPython.display import display
@@ -414,10 +415,10 @@ shares = {name: f"{100 * sum(x) / len(x):.0f} %" for name, x in rows.items() if 
 pd.DataFrame({"explained": shares, "networks": {n: len(rows[n]) for n in shares}})
 
 # %% [markdown]
-# A network that was never trained already explains a part: bright and dark, edges, colours are in both maps. A
-# student on labels alone explains more, although nobody showed it the teacher. The same task leads to related
-# features. What a hint adds on top is the last step of this ladder. Compare it with the accuracies above: to share
-# more features with the teacher and to be more accurate are two things.
+# Read it as a ladder. The lowest rung is a network that was never trained: bright and dark, edges and colours
+# are in both maps. On the next stands a student of labels alone, to whom nobody showed the teacher. What it explains
+# beyond the first rung, the common task has led to. What a hint adds comes on top. Then compare with the
+# accuracies above: to share more features with the teacher and to be more accurate are two things.
 #
 # ## 8. What we saw
 #

@@ -9,6 +9,7 @@ from . import cifar, n08, n10
 from .cifar import scores
 
 TITLE = "Big teachers"
+MEASURES_TIME = True  # a report runs this chapter alone
 
 # teachers: each has all images of CIFAR-10, students as few as in chapter 10. shapes: about as many
 # multiplications each. imagenet: networks whose weights are downloaded.

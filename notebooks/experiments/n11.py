@@ -9,6 +9,7 @@ from kdutils.experiments import Arm, Profile
 from . import n08
 
 TITLE = "On the device"
+MEASURES_TIME = True  # a report runs this chapter alone
 
 # images that calibrate the 8 bits, of the training set; test images that are classified
 BUDGET = {
