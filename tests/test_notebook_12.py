@@ -57,6 +57,9 @@ def test_all_students_share_budget_images_and_views(arms):
     for name in (*ex.INSTEAD, ex.OTHERS):
         assert arms[name].recipe.alpha == 0
         assert differ(hard, arms[name].recipe) <= says | {"model", "loss", "soft_scale"}
+    assert differ(arms[ex.EASY].recipe, arms[ex.RANDOM].recipe) == {"loss"}
+    assistant = arms[ex.ASSISTANT].recipe
+    assert assistant.view_seed == arms[ex.TEACHER].recipe.view_seed != answers.view_seed
     for name in (*ex.BESIDE, ex.FIRST, ex.EASY):
         assert differ(answers, arms[name].recipe) <= {"model", "loss", "soft_scale"}
     assert differ(answers, arms[ex.STEPS].recipe) == {"teacher"}
@@ -78,7 +81,7 @@ def test_a_student_in_evaluation_is_the_plain_network(kind):
     extra = sum(p.numel() for p in net.parameters()) - sum(p.numel() for p in net.net.parameters())
     pairs = {"hint-last": [(8, 8)], "hint-others": [(8, 8)], "hint-middle": [(4, 4)],
              "hint-all": [(2, 2), (4, 4), (8, 8)], "critic": [(8, 8)], "attention": []}  # fmt: skip
-    critic = 2 * 8 + 8 * 64 + 64 + 64 + 1 if kind == "critic" else 0
+    critic = (8 + 10) * 64 + 64 + 64 + 1 if kind == "critic" else 0
     assert extra == critic + sum(n * m + m for n, m in pairs[kind])
 
 
@@ -158,6 +161,18 @@ def test_critic_and_student_move_by_their_own_losses_alone():
     assert torch.allclose(z[:, 10], z[:, 12]), "the critic says the same, whoever learns from it"
 
 
+def test_the_game_is_about_each_image():
+    dice = torch.Generator().manual_seed(1)
+    critic = torch.nn.Sequential(torch.nn.Linear(12, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    ours, theirs, answers = (torch.randn(6, n, generator=dice) for n in (8, 8, 4))
+    total = lambda *parts: sum(F.softplus(d).mean() for d in inside.play(critic, *parts))  # noqa: E731
+    one = total(ours, theirs, answers)
+    order = torch.tensor([3, 4, 5, 0, 1, 2])
+    assert torch.isclose(one, total(ours[order], theirs[order], answers[order]), atol=1e-6)
+    assert not torch.isclose(one, total(ours, theirs[order], answers), atol=1e-4)
+    assert torch.isclose(one, total(ours, 7 * theirs + 3, answers), atol=1e-3), "no unit"
+
+
 def test_losses_by_hand(arms):
     z, t = torch.randn(8, 10, generator=DICE), torch.randn(8, 10, generator=DICE)
     y, d = torch.randint(10, (8,), generator=DICE), torch.rand(8, 3, generator=DICE)
@@ -189,6 +204,8 @@ def test_a_curriculum_grows_from_the_easy_images_to_all(arms):
         kept = order[: round(inside.EASY * 10) if k == 1 else n]
         found = losses.of("easy-first")(torch.cat([z, torch.full((10, 1), float(k))], 1), t, y, r)
         assert torch.isclose(found, kd_loss(z[kept], t[kept], y[kept], r.temperature, r.alpha)), k
+        found = losses.of("some-first")(torch.cat([z, torch.full((10, 1), float(k))], 1), t, y, r)
+        assert torch.isclose(found, kd_loss(z[:n], t[:n], y[:n], r.temperature, r.alpha)), k
 
 
 def test_a_run_looks_inside_resumes_and_needs_its_teachers_network(store, tmp_path):

@@ -51,6 +51,25 @@ def attention_map(features: Tensor) -> Tensor:
     return F.normalize(features.float().square().mean(dim=1).flatten(1), dim=1)
 
 
+SOFTENED = 4.0  # the temperature of the answers that a critic sees
+
+
+def play(critic: nn.Module, ours: Tensor, theirs: Tensor, answers: Tensor) -> list[Tensor]:
+    """A critic's outputs [B, 1]: for our features to learn from, for theirs, and for ours to fool.
+
+    Features [B, C] stand beside the teacher's answers [B, classes] about the same images, so that
+    they have to fit to these (Mirza and Osindero 2014, arXiv:1411.1784). "To learn" moves the
+    critic alone, "to fool" the student alone.
+    """
+
+    def beside(features: Tensor) -> Tensor:
+        return torch.cat([F.layer_norm(features, features.shape[1:]), answers], dim=1)
+
+    fixed = {name: value.detach() for name, value in critic.named_parameters()}
+    to_learn, of_theirs = critic(beside(ours.detach())), critic(beside(theirs))
+    return [to_learn, of_theirs, functional_call(critic, fixed, beside(ours))]
+
+
 class Insider(nn.Module):
     """A student that looks inside its teacher while it trains; `wants` says at what.
 
@@ -71,10 +90,8 @@ class Insider(nn.Module):
         if wants in ("hint", "critic"):  # a linear map from our channels to theirs, at each place
             self.adapt = nn.ModuleList(nn.Conv2d(*pair, 1) for pair in channels.values())
         if wants == "critic":
-            theirs = channels[self.stages[-1]][1]
-            self.critic = nn.Sequential(
-                nn.LayerNorm(theirs), nn.Linear(theirs, 64), nn.ReLU(), nn.Linear(64, 1)
-            )
+            n = channels[self.stages[-1]][1] + net.fc.out_features
+            self.critic = nn.Sequential(nn.Linear(n, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def meet(self, teacher: nn.Module) -> None:
         """Take a teacher to look at, which is neither trained nor saved with this network."""
@@ -86,25 +103,24 @@ class Insider(nn.Module):
         self.steps += 1
         ours, logits = maps(self.net, images)
         with torch.no_grad():
-            theirs, _ = maps(self.teacher, images.roll(1, dims=0) if self.others else images)
+            theirs, answers = maps(self.teacher, images.roll(1, dims=0) if self.others else images)
         pairs = [(ours[stage], theirs[stage]) for stage in self.stages]
-        extra = [*self.look(pairs), self.steps.float().expand(len(images))]
+        extra = [*self.look(pairs, answers), self.steps.float().expand(len(images))]
         return torch.cat([logits.float(), torch.stack(extra, dim=1)], dim=1)
 
-    def _hint(self, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    def _hint(self, pairs: list[tuple[Tensor, Tensor]], _: Tensor) -> list[Tensor]:
         each = [unexplained(f(x), y) for f, (x, y) in zip(self.adapt, pairs, strict=True)]
         return [torch.stack(each).mean(dim=0)]
 
-    def _attention(self, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    def _attention(self, pairs: list[tuple[Tensor, Tensor]], _: Tensor) -> list[Tensor]:
         each = [(attention_map(x) - attention_map(y)).square().mean(dim=1) for x, y in pairs]
         return [torch.stack(each).sum(dim=0)]
 
-    def _critic(self, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    def _critic(self, pairs: list[tuple[Tensor, Tensor]], answers: Tensor) -> list[Tensor]:
         ((x, y),) = pairs
         ours, theirs = self.adapt[0](x).mean(dim=(2, 3)), y.mean(dim=(2, 3))
-        fixed = {name: value.detach() for name, value in self.critic.named_parameters()}
-        to_learn, to_fool = self.critic(ours.detach()), functional_call(self.critic, fixed, ours)
-        return [d[:, 0].float() for d in (to_learn, self.critic(theirs), to_fool)]
+        soft = (answers.float() / SOFTENED).softmax(dim=1)
+        return [d[:, 0].float() for d in play(self.critic, ours, theirs, soft)]
 
 
 def _student(
@@ -156,11 +172,11 @@ class Counted(nn.Module):
         return torch.cat([logits.float(), self.steps.float().expand(len(images), 1)], dim=1)
 
 
-def _counted(*numbers: int, in_shape: Shape, classes: int) -> Counted:
+def _make_counted(*numbers: int, in_shape: Shape, classes: int) -> Counted:
     return Counted(resnet(*numbers, in_shape=in_shape, classes=classes))
 
 
-FAMILIES["counted-resnet"] = Family(_counted, "N(-wN)?", "'counted-resnet8'", DEPTHS)
+FAMILIES["counted-resnet"] = Family(_make_counted, "N(-wN)?", "'counted-resnet8'", DEPTHS)
 
 
 def done(steps: Tensor, recipe: Recipe) -> float:
@@ -216,9 +232,21 @@ def easy_first(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     after half of the training. Source: Bengio et al. 2009, with the teacher as the judge
     (Hacohen and Weinshall 2019, arXiv:1904.03626).
     """
-    share = min(1.0, EASY + (1 - EASY) * done(z[:, -1], recipe) / FULL)
     sure = t.log_softmax(dim=1).gather(1, y[:, None])[:, 0]
-    kept = sure.topk(max(1, round(share * len(y)))).indices
+    return _part(sure.topk(_counted_now(z, recipe)).indices, z, t, y, recipe)
+
+
+def some_first(z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """Its control: as many images, whichever stand first in the batch, which has a random order."""
+    return _part(torch.arange(_counted_now(z, recipe), device=z.device), z, t, y, recipe)
+
+
+def _counted_now(z: Tensor, recipe: Recipe) -> int:
+    share = min(1.0, EASY + (1 - EASY) * done(z[:, -1], recipe) / FULL)
+    return max(1, round(share * len(z)))
+
+
+def _part(kept: Tensor, z: Tensor, t: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     return _answers(z[kept, : t.shape[1]], t[kept], y[kept], recipe)
 
 
@@ -229,4 +257,4 @@ LOSSES: dict[str, Callable] = {
 }
 for _loss in LOSSES.values():
     _loss.looks_inside = True
-losses.OWN |= LOSSES | {"easy-first": easy_first}
+losses.OWN |= LOSSES | {"easy-first": easy_first, "some-first": some_first}

@@ -28,6 +28,7 @@ HINT, OTHERS = "labels and a hint", "labels and a hint about another image"
 ATTENTION = "labels and attention"
 LEVELS, BOTH, OPPONENT = "answers and hints", "answers and attention", "answers and an opponent"
 FIRST, EASY, STEPS = "a hint first, then answers", "easy images first", "by an assistant"
+RANDOM = "random images first"
 INSTEAD, BESIDE, ORDERED = (HINT, ATTENTION), (LEVELS, BOTH, OPPONENT), (FIRST, EASY, STEPS)
 TEACHER, ASSISTANT = "the teacher", "the assistant"
 
@@ -37,6 +38,8 @@ ASKED = {
     "Labels and a hint, over labels": (HINT, HARD),
     "Labels and attention, over labels": (ATTENTION, HARD),
     "A hint about the image, over one about another": (HINT, OTHERS),
+    "Labels and a hint, over answers": (HINT, ANSWERS),
+    "Easy images first, over random ones": (EASY, RANDOM),
 } | {f"{name[0].upper()}{name[1:]}, over answers": (name, ANSWERS) for name in (*BESIDE, *ORDERED)}
 
 # what the first page shows: first and second arm of a gain, and the metric
@@ -96,8 +99,12 @@ def insider(p: Profile, kind: str, **changes) -> Recipe:
 
 
 def assistant(p: Profile) -> Recipe:
-    """A network between teacher and student in size, taught by the one to teach the other."""
-    own = {"view_stream": 1, "epochs": n05.BUDGET[p.name]["teacher epochs"]}
+    """A network between teacher and student in size, taught by the one to teach the other.
+
+    It sees new views, like the teacher: what it says later is not about views that it was fitted to.
+    """
+    own = {"view_stream": 1, "n_views": 0, "bits": 16}
+    own["epochs"] = n05.BUDGET[p.name]["teacher epochs"]
     return taught(p, BUDGET[p.name]["assistant"], **own)
 
 
@@ -124,5 +131,6 @@ def arms(p: Profile) -> list[Arm]:
         beside(OPPONENT, insider(p, "critic", loss="opponent")),
         order(FIRST, insider(p, "hint-middle", loss="hint-first")),
         order(EASY, taught(p, f"counted-{student}", loss="easy-first")),
+        order(RANDOM, taught(p, f"counted-{student}", loss="some-first")),
         order(STEPS, taught(p, student, **helper)),
     ]
