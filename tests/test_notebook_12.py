@@ -65,12 +65,14 @@ def test_all_students_share_budget_images_and_views(arms):
     assert differ(answers, arms[ex.STEPS].recipe) == {"teacher"}
     assert arms[ex.STEPS].recipe.teachers == (arms[ex.ASSISTANT].recipe,)
     assert differ(arms[ex.HINT].recipe, arms[ex.OTHERS].recipe) == {"model"}
+    for short, long in ((ex.ANSWERS, ex.LONG), (ex.LEVELS, ex.LONG_LEVELS)):
+        assert differ(arms[short].recipe, arms[long].recipe) == {"epochs"}
 
 
 def test_the_teacher_and_the_answers_are_chapter_5s():
     five = {a.recipe for a in experiments.arms("05", "laptop")}
     mine = {a.name: a.recipe for a in experiments.arms("12", "laptop")}
-    assert mine[ex.TEACHER] in five and mine[ex.ANSWERS] in five
+    assert {mine[ex.TEACHER], mine[ex.ANSWERS], mine[ex.LONG]} <= five
 
 
 @pytest.mark.parametrize("kind", inside.KINDS)

@@ -29,6 +29,7 @@ ATTENTION = "labels and attention"
 LEVELS, BOTH, OPPONENT = "answers and hints", "answers and attention", "answers and an opponent"
 FIRST, EASY, STEPS = "a hint first, then answers", "easy images first", "by an assistant"
 RANDOM = "random images first"
+LONG, LONG_LEVELS = "its answers, twice the epochs", "answers and hints, twice the epochs"
 INSTEAD, BESIDE, ORDERED = (HINT, ATTENTION), (LEVELS, BOTH, OPPONENT), (FIRST, EASY, STEPS)
 TEACHER, ASSISTANT = "the teacher", "the assistant"
 
@@ -40,6 +41,7 @@ ASKED = {
     "A hint about the image, over one about another": (HINT, OTHERS),
     "Labels and a hint, over answers": (HINT, ANSWERS),
     "Easy images first, over random ones": (EASY, RANDOM),
+    "With twice the epochs: answers and hints, over answers": (LONG_LEVELS, LONG),
 } | {f"{name[0].upper()}{name[1:]}, over answers": (name, ANSWERS) for name in (*BESIDE, *ORDERED)}
 
 # what the first page shows: first and second arm of a gain, and the metric
@@ -116,6 +118,8 @@ def arms(p: Profile) -> list[Arm]:
     instead = partial(Arm, "Instead of answers", metrics=scores(taught=True))
     beside = partial(Arm, "Beside answers", metrics=scores(taught=True))
     order = partial(Arm, "In what order", metrics=scores(taught=True))
+    longer = partial(Arm, "With more time", metrics=scores(taught=True))
+    twice = {"epochs": 2 * n05.BUDGET[p.name]["epochs"]}
     hard, student = {"alpha": 0.0}, b["student"]
     helper = {"teacher": (assistant(p),)}
     return [
@@ -133,4 +137,6 @@ def arms(p: Profile) -> list[Arm]:
         order(EASY, taught(p, f"counted-{student}", loss="easy-first")),
         order(RANDOM, taught(p, f"counted-{student}", loss="some-first")),
         order(STEPS, taught(p, student, **helper)),
+        longer(LONG, taught(p, student, **twice)),
+        longer(LONG_LEVELS, insider(p, "hint-all", **twice)),
     ]

@@ -55,8 +55,8 @@ def with_and_without_adaptor(channels: int = 64, images: int = 50) -> tuple[floa
 # %% [markdown]
 # ## Exercise 3
 #
-# An orthogonal matrix keeps the length of the vector of channels at each place, and attention is that length. Any
-# other matrix changes it. So attention can pass on where a network is active. It cannot pass on in which direction of
+# An orthogonal matrix keeps the length of the vector of channels at each place, and attention is that length. A multiple
+# of such a matrix scales all places alike, which the division takes off. Any other matrix changes some map. So attention can pass on where a network is active. It cannot pass on in which direction of
 # the feature space, and this is what the classes are read from.
 
 
