@@ -58,7 +58,10 @@ def notebook_table() -> str:
         lines.append(f"| {name} | {chapter.minutes} min | {' | '.join(cells)} |")
     devices = sorted({t["device"] for taken in recorded.values() for t in taken.values()})
     if devices:
-        lines += ["", f"Seconds a notebook, kernel start included, on: {'; '.join(devices)}."]
+        said = (
+            "Seconds a notebook, kernel start included; two run at once, where none measures time"
+        )
+        lines += ["", f"{said}. On: {'; '.join(devices)}."]
     return "\n".join(lines)
 
 

@@ -387,3 +387,31 @@ def test_lines_differ_without_colour():
         looks = {(line.get_marker(), str(line._unscaled_dash_pattern)) for line in lines}
         plt.close(fig)
     assert len(looks) == len(figures.COLORS)
+
+
+def test_two_run_at_once_and_what_measures_time_runs_alone(tmp_path, monkeypatch):
+    cell = (
+        "import os, time\nstart = time.time()\ntime.sleep(1)\n"
+        "print(os.environ.get('OMP_NUM_THREADS'), start, time.time())"
+    )
+    for number in ("01", "02", "03"):
+        texts = new_markdown_cell(f"# Number {number}"), _parameters(), new_code_cell(cell)
+        _write(tmp_path, f"{number}_clock.ipynb", *texts)
+    chapters = {"02": SimpleNamespace(MEASURES_TIME=True), "03": SimpleNamespace()}
+    monkeypatch.setattr(report.experiments, "chapters", lambda: chapters)
+    monkeypatch.setattr(report.build, "render", lambda *_: None)
+    monkeypatch.setattr(report.os, "cpu_count", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    said = []
+    out = tmp_path / "out"
+    assert not report.run({"PROFILE": "smoke"}, folder=tmp_path, out=out, say=said.append)
+    assert [line[:2] for line in said[:3]] == ["01", "03", "02"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+    def printed(number):
+        nb = nbformat.read(out / "notebooks" / f"{number}_clock.ipynb", as_version=4)
+        threads, *times = nb.cells[-1].outputs[0].text.split()
+        return threads, *map(float, times)
+
+    assert [printed(n)[0] for n in ("01", "02", "03")] == ["4", "7", "4"]
+    assert printed("02")[1] > max(printed("01")[2], printed("03")[2])
