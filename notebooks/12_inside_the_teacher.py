@@ -379,8 +379,8 @@ print("easiest holds: by hand, and as in the loss of the recorded runs, at their
 # of each new term was set once, before any of these runs: its gradient at the student's layers is about as large as
 # that of the labels alone (at weight 1), during the first steps. Beside the answers it is the same. None was tuned for
 # accuracy (section 9), with one exception. The critic's weight, found by this rule, spoiled the first student that
-# played against it. That run is shown; all others of this row have a tenth of the weight. So the opponent had one
-# look more than the other methods.
+# played against it. That run is shown (*a stronger opponent*); the row *answers and an opponent* has a tenth of the
+# weight. So the opponent had one look more than the other methods.
 
 # %%
 from IPython.display import display
