@@ -47,12 +47,17 @@ ASKED = {
 
 # what the first page shows: first and second arm of a gain, and the metric
 HEADLINES = {
-    "CIFAR-10, 9,000 images: labels and a hint at the teacher's features, minus labels": (
+    "CIFAR-10, 9,000 images, 15 epochs: labels and a hint at the teacher's features, minus labels": (
         HINT,
         HARD,
         "test_accuracy",
     ),
-    "CIFAR-10, 9,000 images: answers and hints, minus answers": (LEVELS, ANSWERS, "test_accuracy"),
+    "CIFAR-10, 9,000 images, 15 epochs: answers and hints, minus answers": (
+        LEVELS,
+        ANSWERS,
+        "test_accuracy",
+    ),
+    "The same for 30 epochs": (LONG_LEVELS, LONG, "test_accuracy"),
 }
 
 # how much a term counts. Set before any run was counted, over the first steps of a student on real
