@@ -588,7 +588,7 @@ Different from zero after correction for {len(tested)} questions, in points: {";
 #
 # ## Summary
 #
-# - A hint is a linear prediction of the teacher's features; divide its error by their variance, and it is a share.
+# - A hint is a linear prediction of the teacher's features; divide its error by their variance, and it has no unit.
 # - Attention keeps where a network is active and forgets what it computes there.
 # - In a game against a critic, take the loss that pulls where the critic is sure.
 # - Hints first, easy images first and assistants change what is taught when, or by whom.
