@@ -4,7 +4,7 @@ In: which notebooks, parameters. Out: the executed notebooks and the pages of th
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def run(
 
 
 def _executed(
-    notebooks: Iterable[series.Notebook], values: Mapping[str, object], folder: Path
+    notebooks: Sequence[series.Notebook], values: Mapping[str, object], folder: Path
 ) -> Iterator[tuple[series.Notebook, dict]]:
     """Each notebook with what `series.execute` says of it.
 
@@ -73,10 +73,9 @@ def _executed(
         return series.execute(notebook, folder / notebook.path.name, values)
 
     cores, chapters = os.cpu_count() or 1, experiments.chapters()
-    alone = [cores == 1 or bool(values.get("TRAIN"))] * len(notebooks)
-    for k, notebook in enumerate(notebooks):
-        alone[k] |= getattr(chapters.get(notebook.number), "MEASURES_TIME", False)
-    together = [n for n, yes in zip(notebooks, alone, strict=True) if not yes]
+    all_alone = cores == 1 or values.get("TRAIN")
+    timed = {n for n, chapter in chapters.items() if getattr(chapter, "MEASURES_TIME", False)}
+    together = [n for n in notebooks if not (all_alone or n.number in timed)]
     before = os.environ.get("OMP_NUM_THREADS")
     with ThreadPoolExecutor(2) as pool:
         if len(together) > 1:
@@ -87,6 +86,6 @@ def _executed(
             pool.shutdown(cancel_futures=True)  # where it was stopped, no further one begins
             os.environ.pop("OMP_NUM_THREADS", None)
             os.environ |= {"OMP_NUM_THREADS": before} if before else {}
-    for notebook, yes in zip(notebooks, alone, strict=True):
-        if yes:
+    for notebook in notebooks:
+        if notebook not in together:
             yield notebook, execute(notebook)

@@ -13,7 +13,7 @@
 # computes tens of thousands of numbers on the way to them. The project of
 # [chapter 08](08_small_students.ipynb), whose student lost, ends with a list of what to try next: teach
 # features and attention, on several levels; set a second network against the student; teach in steps, or
-# the easy images first. Each idea has its paper, and each paper has a table in which the idea wins.
+# the easy images first. Each idea has its papers, and they report gains.
 #
 # This chapter writes out what is new in each of them and then lets them all run under one budget, beside
 # the plain answers. Two of them have a control.
@@ -380,7 +380,10 @@ print("easiest holds: by hand, and as in the loss of the recorded runs, at their
 # that of the labels alone (at weight 1), during the first steps. Beside the answers it is the same. None was tuned for
 # accuracy (section 9), with one exception. The critic's weight, found by this rule, spoiled the first student that
 # played against it. That run is shown (*a stronger opponent*); the row *answers and an opponent* has a tenth of the
-# weight. So the opponent had one look more than the other methods.
+# weight. So the opponent had one look more than the other methods, and the look was at the test accuracy.
+#
+# The control, *a hint about another image*, gets the teacher's map of the next image in the batch. Batches are drawn
+# anew, so it is another image in every epoch.
 
 # %%
 from IPython.display import display
