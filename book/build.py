@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from playwright.sync_api import sync_playwright
 
 from book import readme, series
-from kdutils import ROOT, __version__, experiments, runs, training
+from kdutils import ROOT, __version__, experiments
 from kdutils.commands import results
 
 PARTS = Path(__file__).parent
@@ -127,11 +127,12 @@ def _banner(number: str, run: Mapping | None) -> str:
 
     run: what `series.execute` says of it, None for a notebook as saved.
     """
-    profile, records = (run or {"parameters": {}})["parameters"].get("PROFILE", "laptop"), {}
+    given, records = run["parameters"] if run else {}, {}
+    profile = given.get("PROFILE", "laptop")
     if profile != "smoke" and number in experiments.chapters():
-        records = {r.id: r for r in experiments.Lab(number, profile).runs["record"]}
-    here, records = runs.device_name(training.pick_device()), list(records.values())
-    return _page("banner.html", run=run, profile=profile, here=here, records=records)
+        lab = experiments.Lab(number, profile, given.get("SEEDS"))
+        records = {r.id: r for r in lab.runs["record"]}
+    return _page("banner.html", run=run, profile=profile, records=list(records.values()))
 
 
 def version() -> str:

@@ -13,8 +13,6 @@ import nbformat
 
 from kdutils import ROOT, experiments
 from kdutils.commands.results import headlines
-from kdutils.runs import device_name
-from kdutils.training import pick_device
 
 from . import series
 
@@ -25,16 +23,17 @@ TIMES = ROOT / "data" / "times.json"
 def record_times(report: Path) -> list[str]:
     """Take over how long each notebook of a report took: the lines that say so.
 
-    report: the folder that `report` wrote. A notebook that failed is left out.
+    report: the folder that `report` wrote. A notebook that failed is left out, and
+    one that ran with parameters of its own.
     """
     recorded = times()
     said = []
     for path in sorted((report / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         meta = nbformat.read(path, as_version=4).metadata["kdutils"]
-        if meta["error"] is not None:
+        if meta["error"] is not None or meta["parameters"].keys() - {"PROFILE"}:
             continue
         profile, seconds = meta["parameters"].get("PROFILE", "laptop"), round(meta["seconds"])
-        entry = {"seconds": seconds, "device": device_name(pick_device())}
+        entry = {"seconds": seconds, "device": meta["device"]}
         recorded.setdefault(path.stem[:2], {})[profile] = entry
         said.append(f"{path.stem}: {seconds} s on profile {profile}")
     TIMES.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")

@@ -19,7 +19,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from kdutils import ROOT, experiments
+from kdutils import ROOT, experiments, runs, training
 
 FOLDER = ROOT / "notebooks"
 BUILD = ROOT / "build"
@@ -175,7 +175,7 @@ def execute(
     """Run the notebook and write it, with what it printed, to `target`.
 
     The file appears whole or not at all; where a cell failed it holds what came before. Returns its
-    metadata entry `kdutils`: status, seconds, parameters and, if so, the error and its cell
+    metadata entry `kdutils`: status, seconds, device, parameters and, if so, the error and its cell
     (counted from 1). With `prepare_only` the parameters are set and nothing is run. Call it inside
     `this_interpreter()`.
     """
@@ -206,6 +206,7 @@ def execute(
     nb.metadata["kdutils"] = {
         "status": "failed" if problem else "done",
         "seconds": round(time.perf_counter() - start, 1),
+        "device": runs.device_name(training.pick_device()),
         "parameters": dict(values),
         "error": problem,
         "failed_cell": cell,

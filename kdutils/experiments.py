@@ -43,6 +43,7 @@ class Profile:
     precision: str = "bfloat16"
 
 
+OWN = "your own"  # the table of arms that a reader makes
 _REAL = {name: name for name in ("mnist", "cifar10", "cifar100", "bayes10", "digits")}
 _TOY = {"mnist": "digits", "cifar10": "bayes10-toy", "cifar100": "bayes10-fine"}
 _TOY |= {name: name for name in ("bayes10", "digits")}
@@ -142,7 +143,7 @@ class Lab:
             for arm in (arm for arm in self.arms.values() if arm.optional):
                 try:
                     self._train([arm])
-                except (RuntimeError, OSError) as problem:  # no file, and no way to fetch it
+                except data.MissingData as problem:  # no file, and no way to fetch it
                     print(f"{arm.name}: {problem}")
         self.runs = tables.tidy(self.arms.values(), self.seeds, self.store)
 
@@ -325,6 +326,7 @@ class Lab:
         """
         family = [name for name, arm in self.arms.items() if arm.select == select]
         found = self.runs[self.runs["arm"].isin(family)]
+        found = found.dropna(subset=found.columns.intersection(["val_errors"]))  # runs that failed
         found = found.groupby("seed").filter(lambda seed: len(seed) == found["arm"].nunique())
         if found.empty:
             raise LookupError(
@@ -359,9 +361,12 @@ class Lab:
     def train(self, recipes: Mapping[str, Recipe]) -> pd.DataFrame:
         """Your own recipes by name, at this lab's seeds: trained where missing, as `runs` has them.
 
-        They join the arms and the runs, so that every other method takes them.
+        They join the arms and the runs, so that every other method takes them. Raises ValueError
+        for a name that an arm of the chapter has.
         """
-        own = {n: Arm("your own", n, r, {"test_accuracy": None}) for n, r in recipes.items()}
+        if taken := [n for n in recipes if n in self.arms and self.arms[n].table != OWN]:
+            raise ValueError(f"the chapter has arms named {taken}: give yours other names.")
+        own = {n: Arm(OWN, n, r, {"test_accuracy": None}) for n, r in recipes.items()}
         runs.run_all([r for arm in own.values() for r in arm.recipes(self.seeds)], self.store)
         new = tables.tidy(own.values(), self.seeds, self.store)
         self.arms |= own

@@ -45,7 +45,8 @@ class Recipe:
     seed; several are averaged), "posterior" (the data set's exact p(y|x)), or None for hard labels.
     teacher_order: whose answers an image gets: its own ("matched"); another image's, the same in
     every epoch ("permuted") or a new one in each ("reshuffled"); or a new one of its own class
-    ("within-class"). temperature, alpha, soft_scale: as in `losses.kd_loss`. n_views: 0 for a new
+    ("within-class"). temperature, alpha, soft_scale: as in `losses.kd_loss`, or what a
+    loss of another name makes of them. n_views: 0 for a new
     view every epoch; V for V views in turn, the same at every seed, so that what a teacher says
     about them is stored once, in `bits` bits. n_labels: only the first so many images have a label.
     translate: how answers of a teacher of other classes speak about ours (`knowledge.translation`).
@@ -91,7 +92,13 @@ class Recipe:
     def __post_init__(self, check_names: bool) -> None:
         for name, allowed in self._problems():
             raise ValueError(f"{name} = {getattr(self, name)!r} must be {allowed}.")
+        for names, kind, _, _ in _RANGES:  # 4 and 4.0, NumPy's 3 and ours, are one id
+            cast = float if kind is Real else int
+            for name in names.split():
+                if (value := getattr(self, name)) is not None:
+                    object.__setattr__(self, name, cast(value))
         object.__setattr__(self, "registered", tuple(self._sources(check_names)))
+        object.__setattr__(self, "dropout", tuple(map(float, self.dropout)))
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         """Each field whose value cannot stand, and what it must be."""

@@ -26,7 +26,17 @@ from . import __version__, data, metrics, models
 from .knowledge import Knowledge
 from .recipes import Recipe
 from .store import Record, Store
-from .training import Interrupted, NotFinite, OnStep, build_net, check, fit, pick_device, predict
+from .training import (
+    Interrupted,
+    NotFinite,
+    OnStep,
+    build_net,
+    check,
+    fit,
+    has_bfloat16,
+    pick_device,
+    predict,
+)
 
 IMAGES = {"mnist": 55_000, "cifar10": 45_000, "cifar100": 45_000, "digits": 1_100}
 SHOWN_SECONDS = 0.2  # between two states of the bar
@@ -95,6 +105,8 @@ def _train(recipe: Recipe, store: Store, on_step: OnStep | None) -> None:
     known = knowledge_of(recipe, store)
     checkpoint = store.local / "checkpoints" / f"{recipe.id}.ckpt"
     result, tensors = {"curve": [], "metrics": {}, "seconds": 0.0}, ()
+    if known and recipe.n_views:
+        known.lesson(0)  # stored for all runs: the time it takes is not this run's
     try:
         teacher = known.nets[0] if recipe.looks_inside else None
         fitted = fit(recipe, dataset, known and known.lesson, checkpoint, device, on_step, teacher)
@@ -149,6 +161,8 @@ def _note(recipe: Recipe) -> str | None:
             f"{recipe.epochs} epochs over {recipe.n_views} stored views, used in turn: each view "
             f"was seen {recipe.epochs // recipe.n_views} times or once more."
         )
+    if recipe.precision == "bfloat16" and not has_bfloat16(pick_device().type):
+        notes.append("In float32: this processor has no instructions for bfloat16.")
     if not recipe.recognisable:
         notes.append(
             "Something registered in this recipe was typed at a prompt, where its source cannot be "

@@ -59,8 +59,9 @@ class Record:
     """What came out of one run.
 
     curve: one dict an epoch. metrics: keys begin with `test_` or `val_`; a run whose loss was not
-    finite has none and says so in `failure`. seconds: training alone. note: what a reader of the
-    numbers has to know. files: the SHA-256 of its "logits" and "weights", where they are kept.
+    finite has none and says so in `failure`. seconds: of its epochs. parameters: of the network as
+    it is trained, with parts that only training needs. note: what a reader of the numbers has to
+    know. files: the SHA-256 of its "logits" and "weights", where they are kept.
     """
 
     recipe: Recipe

@@ -5,6 +5,7 @@ curve. A run's randomness is a function of (seed, epoch), so that a resumed run 
 uninterrupted one would.
 """
 
+import functools
 import hashlib
 import io
 import math
@@ -94,11 +95,25 @@ def build_net(recipe: Recipe, dataset: data.Dataset) -> nn.Module:
         return models.build(recipe.model, dataset.in_shape, classes, dropout=recipe.dropout)
 
 
+@functools.cache
+def has_bfloat16(kind: str) -> bool:
+    """Whether such a device ("cpu", "cuda") has instructions for bfloat16; every GPU counts.
+
+    Without them a CPU imitates it, many times slower than it computes float32.
+    """
+    found = torch.cpu.get_capabilities() if kind == "cpu" else {"bf16": True}
+    return any(here for name, here in found.items() if "bf16" in name)
+
+
 def forward(net: nn.Module, x: Tensor, precision: str) -> Tensor:
-    """A network's logits for normalised images [B, C, H, W]: float32 [B, classes]."""
+    """A network's logits for normalised images [B, C, H, W]: float32 [B, classes].
+
+    In float32 as well where bfloat16 is asked for and `has_bfloat16` says no.
+    """
     if getattr(net, "channels_last", False):
         x = x.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    low = precision == "bfloat16" and has_bfloat16(x.device.type)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=low):
         return net(x).float()
 
 
@@ -139,6 +154,12 @@ def fit(
     check(recipe, dataset, device)
     run = Run(recipe, dataset, device)
     if recipe.looks_inside:
+        if {t.dataset for t in recipe.teachers} != {recipe.dataset}:
+            raise ValueError(
+                f"{recipe.id}: loss = {recipe.loss!r} shows the teacher the student's images, "
+                f"normalised as those of {recipe.dataset!r}; its teacher must have learned from "
+                f"that, not from {recipe.teachers[0].dataset!r}."
+            )
         if teacher is None or not hasattr(run.net, "meet"):
             raise ValueError(
                 f"{recipe.id}: loss = {recipe.loss!r} looks inside a teacher. Give its network, "
@@ -172,7 +193,7 @@ class Run:
     def __init__(self, recipe: Recipe, dataset: data.Dataset, device: torch.device):
         self.recipe, self.dataset, self.device = recipe, dataset, device
         self.curve: list[dict[str, float]] = []
-        self.seconds, self.start = 0.0, time.perf_counter()
+        self.seconds = 0.0
         split, index = transfer_set(recipe, dataset)
         split = split.take(index)
         if recipe.n_labels is not None:
@@ -209,11 +230,10 @@ class Run:
         for name in self.KEPT:
             getattr(self, name).load_state_dict(saved[name])
         self.curve, self.seconds = saved["curve"], saved["seconds"]
-        self.start -= self.seconds
 
     def epoch(self, teacher_logits: TeacherLogits | None, on_step: OnStep | None) -> None:
         """Train for one epoch and add what came of it to the curve."""
-        recipe, epoch = self.recipe, len(self.curve)
+        recipe, epoch, began = self.recipe, len(self.curve), time.perf_counter()
         order = epoch_order(recipe.seed, epoch, len(self.train)).to(self.device)
         images = views.apply(
             self.train.images, recipe.views, recipe.view_seed, recipe.view(epoch), self.index
@@ -252,7 +272,7 @@ class Run:
                 'precision="float32".'
             )
         self.curve.append(self._entry(float(step_losses.mean())))
-        self.seconds = time.perf_counter() - self.start
+        self.seconds += time.perf_counter() - began
 
     def _entry(self, train_loss: float) -> dict[str, float]:
         """What the curve says about the epoch that has just ended."""
@@ -279,7 +299,8 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
     depends on the student's logits. A recipe of the course's own parts is not tried, nor one that
     looks inside a teacher, whose network is not here.
     """
-    if not recipe.registered or recipe.looks_inside:
+    own = {field for field, _, _ in recipe.registered}
+    if not own or recipe.looks_inside:
         return
     few = dataset.train.take(slice(8)).to(device)
     x, wanted = data.normalise(few.images, dataset), [len(few), len(dataset.classes)]
@@ -288,8 +309,10 @@ def check(recipe: Recipe, dataset: data.Dataset, device: torch.device) -> None:
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             z = forward(net, x, recipe.precision).detach().requires_grad_()
-            if list(z.shape) != wanted:
+            if "model" in own and list(z.shape) != wanted:
                 raise ValueError(f"it gives {list(z.shape)}; it must give logits {wanted}")
+            if "loss" not in own:
+                return
             trying = f"loss = {recipe.loss!r}"
             t = torch.randn(wanted, device=device) if recipe.needs_teacher else None
             loss = losses.of(recipe.loss)(z, t, few.labels, recipe)

@@ -76,6 +76,12 @@ def tiny() -> Recipe:
     )
 
 
+def differ(a: Recipe, b: Recipe) -> set[str]:
+    """The fields in which two recipes differ."""
+    a, b = a.as_dict(), b.as_dict()
+    return {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
+
+
 def load_solutions(name: str) -> ModuleType:
     """A file of solutions as a module; its name begins with a digit, so `import` cannot."""
     path = data.ROOT / "notebooks" / "solutions" / f"{name}.py"

@@ -148,6 +148,26 @@ def test_what_stands_beside_a_published_value_is_trained_first_and_the_cheap_bef
     assert found == []
 
 
+def test_what_needs_a_download_is_trained_last():
+    found = backlog.wanted("09", "paper", range(2))
+    arms = experiments.arms("09", "paper")
+    free = {r for arm in arms if not arm.optional for r in arm.recipes(range(2))}
+    fetched = {r for arm in arms if arm.optional for r in arm.recipes(range(2))} - free
+    assert fetched and set(found[len(free) :]) == fetched
+
+
+@pytest.mark.parametrize("kind", ["MissingWeights", "MemoryError"])
+def test_what_was_written_for_the_reader_comes_without_a_trace(kind, monkeypatch, capsys):
+    from experiments.pretrained import MissingWeights
+
+    def fail(*_, **__):
+        raise {"MissingWeights": MissingWeights, "MemoryError": MemoryError}[kind]("Put it there.")
+
+    monkeypatch.setattr(backlog, "wanted", fail)
+    assert main(["run", "01"]) == 2
+    assert capsys.readouterr().err == "error: Put it there.\n"
+
+
 TWO_JOBS = [sys.executable, "-m", "kdutils", "run", "--jobs", "2"]
 
 

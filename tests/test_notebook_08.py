@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import load_solutions
+from conftest import differ, load_solutions
 from scipy import stats
 
 from kdutils import experiments
@@ -16,11 +16,6 @@ ex = experiments.chapter("08")
 @pytest.fixture(scope="module")
 def solutions():
     return load_solutions("08_small_students")
-
-
-def differ(a, b):
-    a, b = a.as_dict(), b.as_dict()
-    return {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
 
 
 @pytest.fixture(params=experiments.PROFILES)

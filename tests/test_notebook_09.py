@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import load_solutions
+from conftest import differ, load_solutions
 from experiments.networks import count_macs
 from experiments.shapes import Attention
 
@@ -20,11 +20,6 @@ def solutions():
 @pytest.fixture(params=experiments.PROFILES)
 def profile(request):
     return experiments.get_profile(request.param)
-
-
-def differ(a, b):
-    a, b = a.as_dict(), b.as_dict()
-    return {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
 
 
 def test_students_differ_in_their_teacher_or_their_shape_alone(profile):

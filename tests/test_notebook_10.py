@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import load_solutions
+from conftest import differ, load_solutions
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import mutual_info_score
 
@@ -33,11 +33,6 @@ def store(tmp_path_factory):
 @pytest.fixture(params=experiments.PROFILES)
 def arms(request):
     return {a.name: a for a in experiments.arms("10", request.param)}
-
-
-def differ(a, b):
-    a, b = a.as_dict(), b.as_dict()
-    return {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
 
 
 def test_routes_share_one_budget_and_never_see_the_other_data_set(arms):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import load_solutions
+from conftest import differ, load_solutions
 from experiments import inside
 
 from kdutils import data, experiments, losses, models, runs
@@ -33,11 +33,6 @@ def arms(request):
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "runs", tmp_path / "none")
-
-
-def differ(a, b):
-    a, b = a.as_dict(), b.as_dict()
-    return {k for k in a.keys() | b.keys() if a.get(k) != b.get(k)}
 
 
 def student(kind, theirs=8):

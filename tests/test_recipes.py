@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,14 @@ def test_the_id_names_the_run_and_changes_with_every_field():
         replace(recipe, teacher=(teacher, replace(teacher, seed=4))),
     ]  # fmt: skip
     assert len({r.id for r in [recipe, *others]}) == 7
+
+
+def test_a_number_written_otherwise_is_the_same_run():
+    taught = {"teacher": base(), "temperature": 4.0, "alpha": 1.0, "dropout": (0.0, 0.5)}
+    plain = base(**taught, seed=3, epochs=2)
+    taught |= {"temperature": 4, "alpha": np.int64(1), "dropout": (0, np.float64(0.5))}
+    other = base(**taught, seed=np.int64(3), epochs=np.int32(2))
+    assert other == plain and other.id == plain.id
 
 
 def test_a_recipe_is_the_same_after_writing_and_reading():

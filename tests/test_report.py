@@ -326,15 +326,6 @@ def test_aligned_formulas_keep_their_columns(mathml):
     assert made.count("<mtr>") == 2 and "&</mi>" not in made
 
 
-def test_a_figure_needs_a_description(capsys):
-    import matplotlib.pyplot as plt
-
-    fig, _ = plt.subplots()
-    with pytest.raises(ValueError, match="too short"):
-        figures.show(fig, alt="a plot")
-    plt.close(fig)
-
-
 def test_a_saved_figure_has_the_same_bytes_each_time(tmp_path, monkeypatch):
     import matplotlib.pyplot as plt
 

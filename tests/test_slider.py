@@ -3,17 +3,15 @@
 import json
 import math
 import re
-import shutil
 
 import pytest
 import torch
+from conftest import CHROMIUM
 from experiments import bayes10
 from experiments.slider import START, TEMPERATURES, TemperatureSlider
-from playwright.sync_api import sync_playwright
 
 LOGITS = (5.0, 3.0, 0.0, -1.5)
 NAMES = ("apple", "pear", "cup & saucer", "bowl")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -85,28 +83,26 @@ def test_what_cannot_be_shown_is_refused(given, message):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_in_a_browser_the_keys_move_it_and_paper_keeps_the_bars(page, tmp_path):
+def test_in_a_browser_the_keys_move_it_and_paper_keeps_the_bars(page, tmp_path, browser):
     """The same output twice on a page, as when a cell is shown beside its copy."""
     (tmp_path / "page.html").write_text(f"<!doctype html><meta charset=utf-8>{page}{page}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page()
-        tab.goto((tmp_path / "page.html").as_uri())
-        first, second = tab.locator("input").all()
-        assert first.get_attribute("id") != second.get_attribute("id")
-        assert tab.get_by_label("Temperature T = 1").count() == 2
-        # JupyterLab looks for this on the element that has the focus
-        assert first.get_attribute("data-lm-suppress-shortcuts") == "true"
-        first.focus()
-        tab.keyboard.press("ArrowRight")
-        t = TEMPERATURES[START + 1]
-        shown = tab.locator(".kdt-number").all_inner_texts()
-        assert shown[:4] == [f"{p:.4f}" for p in by_hand(LOGITS, t)]
-        assert shown[4:] == [f"{p:.4f}" for p in by_hand(LOGITS, 1.0)]
-        assert first.get_attribute("aria-valuetext") == f"T = {t:.2f}"
-        assert tab.locator(".kdt-live").first.inner_text().startswith(f"T = {t:.2f}: entropy")
-        tab.emulate_media(media="print")
-        bar = tab.locator(".kdt-bar").first
-        style = bar.evaluate("bar => getComputedStyle(bar).printColorAdjust")
-        assert style == "exact" and bar.bounding_box()["width"] > 0
-        browser.close()
+    tab = browser.new_page()
+    tab.goto((tmp_path / "page.html").as_uri())
+    first, second = tab.locator("input").all()
+    assert first.get_attribute("id") != second.get_attribute("id")
+    assert tab.get_by_label("Temperature T = 1").count() == 2
+    # JupyterLab looks for this on the element that has the focus
+    assert first.get_attribute("data-lm-suppress-shortcuts") == "true"
+    first.focus()
+    tab.keyboard.press("ArrowRight")
+    t = TEMPERATURES[START + 1]
+    shown = tab.locator(".kdt-number").all_inner_texts()
+    assert shown[:4] == [f"{p:.4f}" for p in by_hand(LOGITS, t)]
+    assert shown[4:] == [f"{p:.4f}" for p in by_hand(LOGITS, 1.0)]
+    assert first.get_attribute("aria-valuetext") == f"T = {t:.2f}"
+    assert tab.locator(".kdt-live").first.inner_text().startswith(f"T = {t:.2f}: entropy")
+    tab.emulate_media(media="print")
+    bar = tab.locator(".kdt-bar").first
+    style = bar.evaluate("bar => getComputedStyle(bar).printColorAdjust")
+    assert style == "exact" and bar.bounding_box()["width"] > 0
+    browser.close()

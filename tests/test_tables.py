@@ -90,6 +90,14 @@ def test_selection_counts_shared_seeds_alone_and_needs_one(store, lab):
             lab(seeds).best("rate")
 
 
+def test_a_run_that_failed_is_no_seed_that_arms_share(store, lab):
+    put(store, ONE.recipe, 5, 100)
+    put(store, ONE.recipe.with_seed(1), 0, 0, failure="the loss is nan in epoch 1, step 3")
+    put(store, TWO.recipe, 5, 90)
+    put(store, TWO.recipe.with_seed(1), 5, 150)
+    assert lab([0, 1]).best("rate") is TWO  # the only seed at which both have a result
+
+
 def test_a_published_value_without_a_record_is_listed_as_not_recorded(store):
     rows = [row for row in results.rows("05", store) if row["published"] is not None]
     assert {row["published"] for row in rows} == {

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kdutils import data, losses, models, training, views
+from kdutils import data, losses, models, runs, training, views
 from kdutils.metrics import by_epoch
 from kdutils.runs import run
 from kdutils.store import Damaged
@@ -160,7 +160,7 @@ def test_a_gradient_that_is_laid_out_otherwise_gives_the_same_steps(tiny, regist
 @pytest.fixture
 def registered(monkeypatch):
     """Names that are forgotten after the test."""
-    for registry in (models.REGISTERED, losses.REGISTERED):
+    for registry in (models.REGISTERED, losses.REGISTERED, data.REGISTERED):
         monkeypatch.setattr(registry, "things", {})
 
 
@@ -243,6 +243,39 @@ def test_a_students_fault_is_found_before_its_teacher_is_trained(registered, tin
     with pytest.raises(ValueError, match="model = 'mine' fails on images"):
         run(replace(tiny, model="mine", teacher=tiny), store)
     assert store.get(tiny) is None
+
+
+def test_only_what_a_reader_registered_is_tried(registered, tiny):
+    """A network of the course may give more than logits, to a loss that takes them."""
+    data.register("own", lambda: replace(data.load("digits"), name="own"))
+    losses.register("first-ten", lambda z, t, y, r: F.cross_entropy(z[:, :10], y))
+    counted = replace(tiny, model="counted-resnet8-w2", dataset="own")
+    for recipe in (
+        replace(counted, loss="easy-first", teacher=tiny),
+        replace(counted, loss="first-ten"),
+    ):
+        training.check(recipe, data.load("own"), CPU)
+
+
+def test_without_instructions_for_bfloat16_a_run_is_one_in_float32(tiny, store, monkeypatch):
+    monkeypatch.setattr(training, "has_bfloat16", lambda kind: False)
+    monkeypatch.setattr(runs, "has_bfloat16", lambda kind: False)
+    low, full = replace(tiny, precision="bfloat16"), run(tiny, store)
+    found = run(low, store)
+    assert found.metrics == full.metrics
+    assert "float32" in found.note and full.note is None
+
+
+def test_bfloat16_is_looked_up_by_the_names_of_its_instructions(monkeypatch):
+    for found, expected in (
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx2": True, "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"architecture": "arm64", "neon": True, "bf16": True}, True),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
+        training.has_bfloat16.cache_clear()
+        assert training.has_bfloat16("cpu") is expected and training.has_bfloat16("cuda")
+    training.has_bfloat16.cache_clear()
 
 
 def test_another_seed_is_another_run_and_the_same_seed_the_same(tiny):

@@ -18,21 +18,24 @@ from kdutils.store import Store
 
 # seeds: enough for a row beside a published value, and for any row
 PUBLISHED, ANY = 5, 3
+LAST = 3  # the last class in the order of `wanted`
 KNOWLEDGE_BYTES = 4_000_000  # a teacher's share of the repository
 KNOWLEDGE_VIEWS = 8  # 45,000 images x 10 classes x 8 views, a byte each: 3.6 MB
 
 
 def wanted(number: str | None, profile: str, seeds: Sequence[int]) -> list[Recipe]:
     """The runs of a chapter, or of all, in the order in which they are worth training: arms with a
-    published value up to five seeds, then every arm up to three, then the rest; of each class the
-    cheapest first. Raises ValueError for a chapter that does not exist."""
+    published value up to five seeds, then every arm up to three, then the rest, last what needs a
+    download; of each class the cheapest first. Raises ValueError for a chapter that does not exist.
+    """
     ranks: dict[Recipe, int] = {}
     for chapter in [number] if number else experiments.chapters():
         for arm in experiments.arms(chapter, profile):
             published = any(value is not None for value in arm.metrics.values())
             for count, recipe in enumerate(arm.recipes(seeds)):
                 rank = 0 if published and count < PUBLISHED else 1 if count < ANY else 2
-                ranks[recipe] = min(rank, ranks.get(recipe, 2))
+                rank = LAST if arm.optional else rank
+                ranks[recipe] = min(rank, ranks.get(recipe, LAST))
     cost = runs.costs(ranks, Store())
     return sorted(ranks, key=lambda recipe: (ranks[recipe], cost.get(recipe, math.inf)))
 

@@ -26,10 +26,10 @@ class _Commands(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as error:
-            # Bad values, missing files, and what kdutils raises by a name of its own. Anything
-            # else is a fault and shows its trace.
-            meant = isinstance(error, ValueError | OSError)
-            meant = meant or type(error).__module__.startswith("kdutils.")
+            # Bad values, missing files, too little memory, and what kdutils raises by a name of its
+            # own. Anything else is a fault and shows its trace.
+            own = any(kind.__module__.startswith("kdutils.") for kind in type(error).__mro__)
+            meant = own or isinstance(error, ValueError | OSError | MemoryError)
             if ctx.params["traceback"] or not meant:
                 raise
             click.echo(f"error: {error}", err=True)

@@ -1,16 +1,20 @@
 """Chapter 02: teachers on MNIST that differ in views and smoothing, and what two of them teach."""
 
+from dataclasses import replace
 from functools import partial
 
 from kdutils.experiments import Arm, Profile
 from kdutils.recipes import Recipe
 
-from .mnist import mnist_student, mnist_teacher
+from . import n05
+from .mnist import mnist_student, mnist_teacher, poster_student
 
 TITLE = "Training teachers"
 
 HINTON = "Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 3 (jitter of 2 pixels, dropout)"
 LIKELIHOOD = {"test_nll": None, "test_ece": None}
+PRECISIONS = ("bfloat16", "float32")
+MLP, CNN = "student 800, lr 0.01", "resnet8, hard labels"  # of chapters 03 and 12
 
 
 def arms(p: Profile) -> list[Arm]:
@@ -32,4 +36,19 @@ def arms(p: Profile) -> list[Arm]:
         teacher("elastic views, label smoothing", smooth, ours),
         taught("student of the teacher on elastic views", learn(good), ours),
         taught("student of the smoothing teacher", learn(smooth), ours),
+        *_arithmetic(p),
+    ]
+
+
+def _arithmetic(p: Profile) -> list[Arm]:
+    """The same two networks in both kinds of numbers, where a chapter has the first already."""
+    b = n05.BUDGET[p.name]
+    networks = {
+        MLP: poster_student(p, 0.01, train_on="train"),
+        CNN: n05.network(p, b["student"], n_views=b["views"]["n_views"]),
+    }
+    return [
+        Arm("Arithmetic", f"{name}, {precision}", replace(recipe, precision=precision))
+        for name, recipe in networks.items()
+        for precision in PRECISIONS
     ]

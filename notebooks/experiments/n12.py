@@ -110,9 +110,9 @@ def insider(p: Profile, kind: str, **changes) -> Recipe:
 def assistant(p: Profile) -> Recipe:
     """A network between teacher and student in size, taught by the one to teach the other.
 
-    It sees new views, like the teacher: what it says later is not about views that it was fitted to.
+    It sees views of its own: the teacher was not fitted to them, and the students do not see them.
     """
-    own = {"view_stream": 1, "n_views": 0, "bits": 16}
+    own = {"view_stream": 2, "n_views": 0, "bits": 16}
     own["epochs"] = n05.BUDGET[p.name]["teacher epochs"]
     return taught(p, BUDGET[p.name]["assistant"], **own)
 

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision import models as zoo
 
-from kdutils.data import PATIENCE
+from kdutils.data import PATIENCE, MissingData
 from kdutils.models import FAMILIES, Family
 from kdutils.models.networks import Shape
 
@@ -47,7 +47,7 @@ NAMES = {
 }
 
 
-class MissingWeights(RuntimeError):
+class MissingWeights(MissingData):
     """Weights are neither in their folder nor to be downloaded."""
 
 
