@@ -414,6 +414,25 @@ lab.table(teachers, "test_errors")
 # were jittered by up to two pixels, and it was regularised by strong dropout and by a limit on the
 # size of the weights.
 #
+# ### Numbers with fewer digits
+#
+# The recipes say `bfloat16`. In matrix products and convolutions, a number then has 8 significant bits,
+# where `float32` has 24; weights and their steps stay in `float32`. GPUs and some processors compute
+# such products much faster. A processor without instructions for them must imitate them, and is then
+# far slower than in `float32`. There `kdutils` computes in `float32`, and the record says so in its
+# note. So a row of this course may hold runs of both kinds. Does it matter? Two students of later
+# chapters, the same seeds, both ways, in points of accuracy:
+
+# %%
+lab.differences("test_accuracy", {
+    f"{name}, float32 less bfloat16": tuple(f"{name}, {kind}" for kind in ("float32", "bfloat16"))
+    for name in (lab.experiments.MLP, lab.experiments.CNN)
+})  # fmt: skip
+
+# %% [markdown]
+# An interval that contains zero does not prove that there is no difference. Its ends say how large one
+# could be and still be missed. Compare them with the gains of the chapters to come.
+#
 # ## 5. Does 90 % mean 90 %?
 #
 # A network is *calibrated* if it is right in 90 % of the cases in which it says "90 %". To measure

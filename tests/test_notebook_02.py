@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import load_solutions
+from conftest import differ, load_solutions
 
 from kdutils import experiments, losses
 
@@ -48,6 +48,17 @@ def test_chapter_03_reads_the_same_records(profile):
     there = recipes(profile, "03")
     shared = ("teacher 784-1200-1200-10", "student, distilled, views, no labels at all")
     assert {there[name].id for name in shared} <= here
+
+
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_both_kinds_of_numbers_have_the_same_recipe_and_one_is_another_chapters(profile):
+    here = recipes(profile)
+    ex = experiments.chapter("02")
+    for name in (ex.MLP, ex.CNN):
+        low, full = (here[f"{name}, {kind}"] for kind in ex.PRECISIONS)
+        assert differ(low, full) == {"precision"}
+    theirs = {arm.recipe for n in ("03", "12") for arm in experiments.arms(n, "laptop")}
+    assert {recipes()[f"{name}, bfloat16"] for name in (ex.MLP, ex.CNN)} <= theirs
 
 
 def test_smoothing_asks_for_the_gap_that_the_chapter_derives():

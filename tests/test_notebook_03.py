@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import load_solutions
+from conftest import differ, load_solutions
 
-from kdutils import experiments, losses
+from kdutils import data, experiments, losses
 
 PUBLISHED = {  # the poster's MNIST table, typed in from it
     "teacher 1200, lr 0.01": 98.30, "student 800, lr 0.01": 98.10,
@@ -69,6 +69,34 @@ def test_each_rung_of_the_ladder_changes_what_the_chapter_says(arms):
         for first, second in zip(rungs, rungs[1:], strict=False)
     ]
     assert changed == [{"lr"}, {"lr", "soft_scale"}, {"teacher", "train_on"}]
+
+
+@pytest.mark.parametrize("profile", experiments.PROFILES)
+def test_students_without_labels_differ_in_what_they_are_shown_alone(profile):
+    ex = experiments.chapter("03")
+    arms = {arm.name: arm.recipe for arm in experiments.arms("03", profile)}
+    digits, *others = (arms[f"{ex.OTHERS}, {name}"] for name in ex.TRANSFER_SETS)
+    for other in others:
+        assert differ(digits, other) == {"dataset"}
+        assert other.alpha == 1 and other.teachers[0].dataset == digits.dataset != other.dataset
+
+
+def test_strangers_hold_no_digit_and_are_judged_on_digits():
+    digits, scenes = data.load("digits"), data.load("bayes10-toy")
+    for kind in ("photographs", "shuffled"):
+        found = data.load(f"digits-{kind}")
+        for part in ("val", "test"):
+            assert torch.equal(getattr(found, part).images, getattr(digits, part).images)
+            assert torch.equal(getattr(found, part).labels, getattr(digits, part).labels)
+        assert (found.mean, found.std) == (digits.mean, digits.std)
+        assert found.train.labels.unique().tolist() == [0]  # nothing to learn from
+    pixel = scenes.train.images[5, :, 2 + 7, 2 + 11].float().mean().round()  # the cut begins at 2
+    grey = data.load("digits-photographs").train.images
+    assert grey[5, 0, 7, 11] == pixel and len(grey) == len(scenes.train)
+    mixed, own = data.load("digits-shuffled").train.images, digits.train.images
+    assert torch.equal(mixed.flatten(1).sort(1).values, own.flatten(1).sort(1).values)
+    correlation = torch.corrcoef(torch.stack([mixed.flatten(), own.flatten()]).float())[0, 1]
+    assert correlation < 0.1 and not torch.equal(mixed[0], mixed[1])
 
 
 def test_all_students_of_hintons_experiment_have_one_budget(arms):

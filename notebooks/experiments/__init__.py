@@ -4,6 +4,15 @@ One module a chapter, its arms with each profile's budget beside them. To import
 recipes name `bayes10`, the deep networks, those of chapters 08, 09 and 12, and pre-trained ones.
 """
 
-from . import bayes10, inside, n10, networks, pretrained, seed003, shapes
+from . import bayes10, inside, n10, networks, pretrained, seed003, shapes, strangers
 
-__all__ = ["bayes10", "inside", "n10", "networks", "pretrained", "seed003", "shapes"]
+__all__ = [
+    "bayes10",
+    "inside",
+    "n10",
+    "networks",
+    "pretrained",
+    "seed003",
+    "shapes",
+    "strangers",
+]

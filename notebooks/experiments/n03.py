@@ -12,6 +12,13 @@ TITLE = "Distilling MLPs on MNIST, with and without labels"
 
 HINTON = "Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 3"
 SCALED = "student 800 + KD, unlabelled, lr 0.01, right loss, the poster's teacher"
+# section 6: what the student without labels is shown, and how its data set's name goes on
+OTHERS = "student, no labels"
+TRANSFER_SETS = {
+    "digits": "",
+    "photographs": "-photographs",
+    "digits with shuffled pixels": "-shuffled",
+}
 POSTER = "github.com/peterliht/knowledge-distillation-pytorch, MNIST table"
 
 # what the first page shows: arm, or first and second arm of a gain, and the metric
@@ -87,6 +94,9 @@ def arms(p: Profile) -> list[Arm]:
             keep_logits=True,
         )
     )
+    for name, dataset in TRANSFER_SETS.items():
+        own = {"dataset": f"{p.datasets['mnist']}{dataset}", "views": "none"}
+        out.append(Arm("No digits", f"{OTHERS}, {name}", free(**own), {"test_errors": None}))
     weak = student(teacher=(poster_teacher(p, 0.01),), alpha=1.0, temperature=4.0)
     out.append(table("student of the poster's teacher, still images", weak))
     return out + _poster(p)
