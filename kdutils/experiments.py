@@ -164,13 +164,20 @@ class Lab:
             )
         if lacking := self.missing():
             n = sum(map(len, lacking.values()))
+            todo = {
+                recipe
+                for name, seeds in lacking.items()
+                for recipe in self.arms[name].recipes(self.seeds)
+                if recipe.seed in seeds
+            }
+            hours = sum(runs.costs(todo, self.store).values()) / 3600
             said = [
                 f"<li>{html.escape(name)}: seed {str(s)[1:-1]}</li>" for name, s in lacking.items()
             ]
             lines.append(
                 f"<details><summary>{n} of {n + len(self.runs)} runs are not recorded at these "
                 "seeds; tables show the n they rest on. <code>TRAIN = True</code> trains what is "
-                f"missing.</summary><ul>{''.join(said)}</ul></details>"
+                f"missing, in about {hours:.1f} hours by the times in the records.</summary><ul>{''.join(said)}</ul></details>"
             )
         return "\n\n".join(lines)
 

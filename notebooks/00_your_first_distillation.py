@@ -25,7 +25,7 @@
 # - say whether a gain was luck, with several seeds and an interval;
 # - run the same experiment as a *recipe*, with your own network, loss and data.
 #
-# **Time.** About 35 minutes to read, an hour with the code that you write. The code runs in under 20 seconds on `smoke`. On `laptop` it takes
+# **Time.** About 35 minutes to read, an hour with the code that you write. The code runs in about half a minute on `smoke`. On `laptop` it takes
 # about as long: the small networks are trained before your eyes, the large ones are read from records.
 #
 # **How to use the page.** Run a cell with Shift+Enter. Cells that only draw are folded: in

@@ -28,8 +28,7 @@
 # - say what label smoothing asks of the logits, and what is still disputed about it.
 #
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (softmax with a temperature, soft targets).
-# **Time:** about 20 seconds on `smoke`, which trains everything; about 15 on `laptop`, which reads
-# recorded runs.
+# **Time:** under a minute on `smoke`, which trains everything, and on `laptop`, which reads recorded runs.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs

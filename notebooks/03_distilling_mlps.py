@@ -28,8 +28,8 @@
 # - say what the teacher, the views and the labels each contribute.
 #
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (soft targets, the loss);
-# [chapter 02](02_training_teachers.ipynb) trains the teacher. **Time:** about 20 seconds on `smoke`,
-# which trains everything; about 15 on `laptop`, which reads recorded runs.
+# [chapter 02](02_training_teachers.ipynb) trains the teacher. **Time:** under a minute on `smoke`,
+# which trains everything, and on `laptop`, which reads recorded runs.
 
 # %% tags=["parameters"]
 PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs

@@ -219,7 +219,7 @@ else:
 # **CLIP** was trained on pairs of pictures and captions, and knows no classes at all. You name them: the text
 # "a photo of a cat." becomes a direction in its feature space, and an image gets the class whose direction is
 # nearest. It needs no label to *name* a class (*zero-shot*). In our recipe labels set a single number, how sure its
-# answers are. CLIP joins on `paper` where `open_clip` is installed: `pip install -e '.[clip]'`.
+# answers are. CLIP joins on `paper` where `open_clip` is installed: `%pip install -e '..[clip]'` in a cell.
 #
 # ## 3. One student, several teachers
 #

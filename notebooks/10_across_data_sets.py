@@ -29,7 +29,7 @@
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss, label smoothing) and the stored answers
 # of [chapter 04](04_cnn5_from_a_larger_network.ipynb).
 #
-# *Time:* about a minute on `smoke`; half a minute on `laptop`, which reads recorded runs (the second
+# *Time:* half a minute on `smoke` and on `laptop`, which reads recorded runs (the second
 # cell says how long they trained); a GPU and some hours on `paper`.
 
 # %% tags=["parameters"]

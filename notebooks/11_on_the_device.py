@@ -27,7 +27,7 @@
 #
 # You need [chapter 08](08_small_students.ipynb) (the student, and how to time it).
 #
-# *Time:* about a minute on `smoke` and on `laptop`, which uses trained networks of this repository; the
+# *Time:* half a minute on `smoke`, a minute on `laptop`, which uses trained networks of this repository; the
 # second cell says how long they trained.
 
 # %% tags=["parameters"]
@@ -428,7 +428,7 @@ print(wrong.stderr.replace(str(script), "classify.py"))
 # ### ExecuTorch
 #
 # PyTorch has a runtime of its own for phones, ExecuTorch, whose files end in `.pte`. It is an optional
-# package here: `pip install -e '.[executorch]'`, in the folder of this course.
+# package here: `%pip install -e '..[executorch]'` in a cell of this notebook.
 
 # %%
 from importlib.util import find_spec
