@@ -177,7 +177,8 @@ class Lab:
             lines.append(
                 f"<details><summary>{n} of {n + len(self.runs)} runs are not recorded at these "
                 "seeds; tables show the n they rest on. <code>TRAIN = True</code> trains what is "
-                f"missing, in about {hours:.1f} hours by the times in the records.</summary><ul>{''.join(said)}</ul></details>"
+                f"missing, in about {hours:.1f} hours by the times in the records.</summary>"
+                f"<ul>{''.join(said)}</ul></details>"
             )
         return "\n\n".join(lines)
 

@@ -98,9 +98,9 @@ def difference_in_words(d: Mapping, metric: str) -> str:
         p += f" (Holm {_probability(d['holm'])})"
     unclear = ""
     if abs(d["difference"]) <= d["ci95"]:
-        unclear = " These seeds do not tell it from zero."
+        unclear = " These seeds do not distinguish it from zero."
     elif d.get("holm", 0) >= 0.05:
-        unclear = " After the correction it is not told from zero."
+        unclear = " After the correction it is not distinguishable from zero."
     return f"{said} ± {d['ci95']:.{digits}f} {unit}** ({n}, {p}).{unclear}"
 
 

@@ -333,7 +333,8 @@ lab.differences("test_accuracy", {
 # %% [markdown]
 # In the figure, a grey tick is one seed and a dot the mean. Compare our dots with the poster's
 # diamonds first: is its table re-created? Then read the lines in this order. The second asks whether
-# the explanation holds. The two runs should agree, but for rounding. If they do, the first line is
+# the explanation holds. A run and its twin begin alike; then rounding parts them, a little more with each of
+# thousands of steps. So single seeds may differ, and the means should not. If they agree, the first line is
 # no gain of distillation: it is ten times the learning rate. Correcting the loss alone then leaves
 # you where the poster's better cell already was. The third line keeps loss and rate and changes
 # **who teaches**. Compare its size with the other two.
@@ -476,7 +477,7 @@ lab.differences("test_errors", of_five | {
 })  # fmt: skip
 
 # %% [markdown]
-# Start with the two students of *labels*. What separates them is views alone, no teacher. Only then
+# Start with the two students that learn from labels alone. What separates them is views alone, no teacher. Only then
 # ask what the teacher adds *on the same images*. We do not choose a temperature here: where the two
 # are not told apart, "the better one" would be a coin toss. [Chapter 06](06_temperature.ipynb) has
 # the full sweep.
@@ -630,7 +631,7 @@ Markdown(f"""
 #    [Solution](solutions/03_distilling_mlps.py#exercise-4).
 # 5. *(30 minutes, hard)* Remove two digits at once. Predict from section 5's figure whether hiding 3 and
 #    8 or hiding 3 and 0 hurts more. Then train both with `lab.train`, at the seeds of `lab`. *Check:
-#    your table has both pairs and their $n$.*
+#    the pair with the larger bars loses more; if yours does not, say what the bars leave out.*
 #    [Solution](solutions/03_distilling_mlps.py#exercise-5).
 #
 # Solutions: [solutions/03_distilling_mlps.py](solutions/03_distilling_mlps.py). The tests run them.

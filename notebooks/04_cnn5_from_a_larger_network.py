@@ -266,10 +266,13 @@ for name, looked_up, weight in (
 #
 # with the student's probabilities $q$, the teacher's $p$ and the one-hot label $y$. The gradient is
 # linear in $p$. If $p$ is the answer about a random other image, then on average it acts like the
-# *mean* answer $\bar p$, which is nearly uniform if the classes are equally frequent. At $T = 1$ that
-# is **label smoothing** of strength
+# *mean* answer $\bar p$, which is nearly uniform if the classes are equally frequent. Collect the terms at
+# $T = 1$. On average the gradient is
 #
-# $$ s = \frac{c\,\alpha}{c\,\alpha + 1 - \alpha}. $$
+# $$ (c\,\alpha + 1 - \alpha)\,\bigl[\,q_i - \bigl((1 - s)\,y_i + s\,\bar p_i\bigr)\bigr],
+#    \qquad s = \frac{c\,\alpha}{c\,\alpha + 1 - \alpha}. $$
+#
+# The bracket is the gradient for a label that was moved towards $\bar p$: **label smoothing** of strength $s$.
 #
 # For $\alpha = .5$ this gives $s = .5$ at $c = 1$, which is very strong, and $s = .09$ at $c = 1/10$, a
 # common dose. So the second fault should soften the pull. (At the project's
@@ -467,7 +470,8 @@ if fair["student"].nunique() > 4:  # at least half of the rows
 # of $k$ lies above their mean.
 #
 # By how much? We need not assume any distribution: the recorded runs show how far results scatter. Take
-# from each run what its arm and its seed explain, on average. What is left over is noise, $N$ numbers
+# from the run of arm $a$ at seed $s$ what its arm and its seed explain, on average:
+# $e_{as} = x_{as} - \bar x_a - \bar x_s + \bar x$. What is left over is noise, $N$ numbers
 # around zero, scaled up a little because the means were fitted to the same runs. (All of the project's rows rest on one seed, so what a seed does to *every* arm is no luck
 # of a setting.) Now draw $k$ of these numbers with replacement, keep the largest, and repeat.
 #
@@ -930,7 +934,8 @@ The controls of section 4, in points ({shares[0]}, all with Adam). An image's ow
 #    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-1).
 # 2. *(10 minutes, medium)* Write the one assertion that would have found the mistake of section 3 on the
 #    first day: a function of the looked-up answers and the labels of a batch that passes for `by_number`
-#    and fails for `by_batch`. *Check:* it needs no knowledge of the loader.
+#    and fails for `by_batch`. *Check:* it fails for 20 shuffled epochs of 20 and passes
+#    for 20 aligned ones.
 #    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-2).
 # 3. *(30 minutes, medium; an hour to train on `laptop`)* In section 8 a student learns from a teacher of
 #    the same few labels. Let this student be the teacher of a second generation, which again answers for

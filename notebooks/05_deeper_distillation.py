@@ -25,7 +25,7 @@
 # - compute how many runs a difference needs, and how many teachers a correlation needs;
 # - find the limits of an experiment before you believe its result, your own included.
 #
-# You need [chapter 01](01_soft_and_hard_targets.ipynb) (soft targets) and
+# You need [chapter 01](01_soft_and_hard_targets.ipynb) (soft targets) and section 5 of
 # [chapter 02](02_training_teachers.ipynb) (NLL, calibration). The four families of networks behind the
 # teachers are taken apart in the
 # [appendix](90_four_architectures.ipynb).
@@ -742,6 +742,8 @@ Markdown(f"""
 # - Test both directions, correct for the number of tries, and ask whether the order itself would
 #   survive other test images and other runs.
 # - Our records can tell the two ends of a ranking apart at best. They cannot say why the ends differ.
+#   [Chapter 09](09_big_teachers.ipynb) asks five other teachers. Compare its figure with ours before you
+#   believe any order.
 #
 # ## Sources
 #

@@ -457,7 +457,8 @@ rows = {
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# The last column is Tukey's limit: with equally good settings, 95 of 100 sweeps would stay below it. It
+# The last column is Tukey's limit: with equally good settings, 95 of 100 sweeps would stay below it. (It is a
+# quantile of the *studentised range*: the largest minus the smallest of so many means, in standard errors.) It
 # allows for $\sigma$ being known from few runs only. If a range is above its limit, this sweep tells the best
 # from the worst. It need not tell the others apart. If a range is below its limit, this sweep cannot tell
 # its settings apart. That does not prove them equal, but it is a good reason to stop tuning. How unequal

@@ -16,7 +16,7 @@
 #
 # This chapter first asks a question that comes before any explanation: is the loss there at all? Then it
 # varies what the explanations name, and two things that nobody named: the dropout of the student and the
-# quality of the teacher. In the end it measures what such a student is made for. Small networks are trained for phones and
+# quality of the teacher. Finally it measures what such a student is made for. Small networks are trained for phones and
 # cheap chips, so their price matters as much as their accuracy. You will see why the project's own
 # "efficiency score" rewarded the worse of two identical networks.
 #
@@ -202,7 +202,7 @@ print(f"If sigma were .9, a gap of 1.84 would come by chance in {by_chance(1.84,
 #
 # The last two rows ask about the published pair. By chance alone, do two equally good methods lie so far
 # apart? And is the published gap compatible with *our* difference? The second question is answered like the
-# first. Only, our own difference is an estimate, too, which makes $\sqrt 2\,s$ a little larger.
+# first. But our own difference is also an estimate, which makes $\sqrt 2\,s$ a little larger.
 
 
 # %%
@@ -269,7 +269,7 @@ lab.show(fig, "08_curves", alt, drawn, bars=False)
 # The project's student has two dropout layers behind its convolutions: it drops half of 128 features,
 # and then 30 % of 64. Dropout is a cure for networks that fit their training images too well. This
 # one has 107,000 parameters and sees each image once in every epoch, cropped and mirrored (with a teacher, in a
-# few stored ways). So does it need the cure? And its teacher is weak. A better one lies ready: FastNet of
+# few stored ways). So does it need the cure? And its teacher is weak. A better one is available: FastNet of
 # [chapter 04](04_cnn5_from_a_larger_network.ipynb), whose answers are stored.
 #
 # Two questions, so a table of two factors: the dropout on or off, and three ways to learn. Everything

@@ -16,7 +16,7 @@
 # of that?
 #
 # This chapter gives one student to several teachers, among them a vision transformer and a ResNet-50. It
-# then lets several of them teach together. In the end it puts teachers and students side by side, with the
+# then lets several of them teach together. Finally it puts teachers and students side by side, with the
 # numbers that decide what to ship: accuracy, precision, recall, F1 and speed.
 #
 # **You will be able to**
@@ -323,7 +323,7 @@ if len(taught) > 2:
 
 # %% [markdown]
 # Read the figure from left to right. If accuracy were all that matters in a teacher, the students would rise
-# with it. Where two neighbours are in the wrong order, this page cannot say why: the teachers differ in several ways
+# with it. (Compare the figure of [chapter 05](05_deeper_distillation.ipynb), with other teachers.) Where two neighbours are in the wrong order, this page cannot say why: the teachers differ in several ways
 # at once. Two columns of the table are worth a look. How sure is each teacher on the students' images, at their
 # temperature? And how often does its student agree with it? (Agreement depends on the accuracies of both. It
 # describes, it does not explain.)

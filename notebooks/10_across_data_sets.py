@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 10 · Can a teacher of a hundred other classes teach ten?
 #
-# So far teacher and student knew the same classes. In practice the teacher that lies ready was trained for
+# So far teacher and student knew the same classes. In practice the teacher at hand was trained for
 # something else. CIFAR-100 has a hundred classes and none of CIFAR-10's images. It has maple trees and
 # tractors, but no bird and no ship. A project proposal asks for exactly this: take a strong network of
 # CIFAR-100 and let it teach a small student of CIFAR-10. Its answers about a frog are a hundred
@@ -263,23 +263,22 @@ if len(names) > 3:
     lab.show(fig, "10_routes", f"Test accuracy (%): {words}.", names)
 
 # %% [markdown]
-# Which routes are told from hard labels, when all questions are counted? And what share of the yardstick's gain has
-# the best of them? A share of two uncertain gains has an interval of its own (Fieller 1954): it holds all ratios $r$
-# for which the mean of *route* $-\ r\,\cdot$ *yardstick* is not told from zero.
+# Which routes are distinguishable from hard labels, when all questions are counted? And what share of the
+# yardstick's gain do these reach? A share of two uncertain gains has an interval of its own (Fieller 1954): it holds all ratios $r$
+# for which the mean of *route* $-\ r\,\cdot$ *yardstick* is not distinguishable from zero.
 
 # %%
 family = lab.paired("test_accuracy", ex.ASKED)  # the questions above
 holm = {n: family.get(f"{n}, over hard labels", {}).get("holm", 1.0) for n in ex.ROUTES}
 gains = {n: pieces.over(lab, n, ex.HARD) for n in (*ex.ROUTES, ex.AT_HOME)}
 told = [n for n in ex.ROUTES if holm[n] < 0.05 and gains[n].mean() > 0]
-verdict = f"Told to be above hard labels, after correction: {', '.join(told) or 'none of them'}."
+verdict = f"Above hard labels, after correction: {', '.join(told) or 'none of them'}."
+shares = {n: pieces.share(gains[n], gains[ex.AT_HOME]) for n in told}
+shares = "; ".join(f"{n} {share}" for n, share in shares.items() if share)
+reached = f"What they have of the yardstick's gain: {shares or 'no share can be given'}."
 recorded = {n: gains[n].mean() for n in ex.ROUTES if len(gains[n])}
 best = max(recorded, key=recorded.get, default=None)
-share = pieces.share(gains[best], gains[ex.AT_HOME]) if best else None
-reached = (
-    f"The best of the routes, {best}, has {share} of that." if share else "No share can be given."
-)
-print(verdict, reached, sep="\n")
+print(verdict, reached, f"The largest mean gain has {best or 'no route'}.", sep="\n")
 
 # %% [markdown]
 # The yardstick is no limit: its teacher was trained on the student's own images, and is surer of them than

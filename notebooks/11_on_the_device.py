@@ -22,7 +22,7 @@
 #
 # - fold a batch norm into the convolution before it;
 # - write 8-bit rounding by hand, and say how large its error can be;
-# - export a network, and prove that the file computes the same;
+# - export a network, and check, on a thousand images, that the file computes the same;
 # - measure what 8 bits cost in accuracy, over seeds, and what they save.
 #
 # You need [chapter 08](08_small_students.ipynb) (the student, and how to time it).
@@ -101,7 +101,7 @@ print("fold holds in evaluation mode, and only there.")
 # the folded network computes something else. Forgetting `net.eval()` before an export is a classic
 # mistake. It raises no error, at most a warning; `device.export` below calls it for you.
 #
-# ## 2. Export, and prove it
+# ## 2. Export, and check it
 #
 # The file should take what a camera gives: pixels from 0 to 255. So scale and normalisation become part of the
 # network. The order of the colours, the layout and the crop stay with whoever calls it: a camera that gives blue first
@@ -145,7 +145,8 @@ print(f"The logits themselves reach {largest:.0f}.")
 
 # %% [markdown]
 # Two programs that add the same numbers in another order differ in the last digits. That is what you
-# see. We draw the line at $10^{-4}$, far below what could change an answer here. Above it the file computes something
+# see. We draw the line at $10^{-4}$. Only an image whose two largest logits lie closer together than twice that could get
+# another answer. Above the line the file computes something
 # else, even if the accuracy looks right.
 #
 # ## 3. Eight bits by hand

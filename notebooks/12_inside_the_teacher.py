@@ -521,7 +521,7 @@ Markdown(f"""
 2. The hint about another image over labels alone: {points(over(ex.OTHERS, ex.HARD))}. The hint about the same image over it: {points(over(ex.HINT, ex.OTHERS))}.
 3. Means raised by more than half a point: {len(larger)} of {sum(bool(len(found[n])) for n in ex.BESIDE)} recorded. {"; ".join(f"{n}: {points(found[n])}" for n in ex.BESIDE)}. Hints with more time: {lasting}.
 4. The best of the orders: {first or "not recorded"}. Over answers: {"; ".join(f"{n} {points(found[n])}" for n in ex.ORDERED)}.
-5. {"; ".join(f"{n}: {x}" for n, x in shares.items()) or "The teacher's weights are not stored here."}
+5. {"; ".join(f"{n}: {x}" for n, x in shares.items()) + " (one network each)" if shares else "The teacher's weights are not stored here."}
 
 Different from zero after correction for {len(tested)} questions, in points: {"; ".join(sure) or "none"}.
 """)
@@ -558,6 +558,7 @@ Different from zero after correction for {len(tested)} questions, in points: {";
 #   ReLU. This may cost attention more than a hint, whose adaptor can shift and turn.
 # - **One teacher and one assistant.** No interval speaks of another run of either. The assistant also had
 #   more epochs than its students.
+# - **One network a row in section 7.** Differences of a few points there may be luck.
 # - **A hint first has fewer steps for the answers**: two thirds, within one cycle of the learning rate, whose peak falls
 #   into the hint. FitNets train the two phases one after the other.
 # - **A curriculum counts fewer images.** Its control shares that, and nothing else: the judge has seen these images in

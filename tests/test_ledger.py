@@ -152,7 +152,7 @@ def test_the_sentence_sorts_pieces_by_what_their_intervals_tell():
     account[-1:] = [Row("own, by A", RIGHT, "total"), Row("own, by B", open_, "total")]
     said = ledger.sentence("5 %", account, 0.85, "for 5 %")
     assert said.endswith(
-        "adds **+2.40 ± 0.60** by A and **+0.30 ± 0.70** by B, not told from zero."
+        "adds **+2.40 ± 0.60** by A and **+0.30 ± 0.70** by B, not distinguishable from zero."
     )
 
 
@@ -163,9 +163,9 @@ def test_the_sentence_claims_nothing_that_seeds_do_not_tell():
     assert "; published for y: +0.85; with its faults mended, the teacher adds" in other_data
     account.insert(2, Row("rest", Piece(0.35, 0.6, 3), "rest"))
     said = ledger.sentence("x", account, 0.85, "for y")
-    assert "(n = 3, not told from zero)" in said and "raised" not in said
-    assert "which is 0.35 ± 0.60 more than this sum, not told from zero; " in said
-    assert said.endswith("**+0.10 ± 0.20**, not told from zero.")
+    assert "(n = 3, not distinguishable from zero)" in said and "raised" not in said
+    assert "which is 0.35 ± 0.60 more than this sum, not distinguishable from zero; " in said
+    assert said.endswith("**+0.10 ± 0.20**, not distinguishable from zero.")
     said = ledger.sentence("x", rows(Piece(9.0, None, 2), right=Piece(3, None, 2)))
     assert said.startswith("**Toy data, not a result.** ") and "published" not in said
     assert "with piece 0 (+9.00), from too few seeds for an interval; " in said and "±" not in said

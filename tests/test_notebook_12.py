@@ -54,7 +54,8 @@ def test_all_students_share_budget_images_and_views(arms):
         assert differ(hard, arms[name].recipe) <= says | {"model", "loss", "soft_scale"}
     assert differ(arms[ex.EASY].recipe, arms[ex.RANDOM].recipe) == {"loss"}
     assistant = arms[ex.ASSISTANT].recipe
-    assert assistant.view_seed == arms[ex.TEACHER].recipe.view_seed != answers.view_seed
+    seen = {r.view_seed for r in (assistant, arms[ex.TEACHER].recipe, answers)}
+    assert len(seen) == 3  # nobody speaks about views that it was fitted to
     for name in (*ex.BESIDE, ex.FIRST, ex.EASY):
         assert differ(answers, arms[name].recipe) <= {"model", "loss", "soft_scale"}
     assert differ(answers, arms[ex.STEPS].recipe) == {"teacher"}

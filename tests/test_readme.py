@@ -39,14 +39,14 @@ def test_a_block_without_markers_is_an_error():
     ("published", "mean", "half", "kind", "said"),
     [
         (0.95, 1.48, 0.48, "gain", "ours is higher"),
-        (0.94, -0.03, 0.15, "gain", "ours is lower, and not told from zero"),
-        (0.1, 0.05, 0.15, "gain", "agrees, and not told from zero"),
+        (0.94, -0.03, 0.15, "gain", "ours is lower, and not distinguishable from zero"),
+        (0.1, 0.05, 0.15, "gain", "agrees, and not distinguishable from zero"),
         (146, 154.8, 9.1, "errors", "agrees"),
         (206, 62.0, 2.3, "errors", "we count fewer"),
         (206, 62.0, None, "errors", "too few seeds to judge"),
         (0.95, None, None, "gain", "not recorded"),
-        (None, 1.4, 0.9, "gain", "told from zero"),
-        (None, -0.4, 0.9, "gain", "not told from zero"),
+        (None, 1.4, 0.9, "gain", "distinguishable from zero"),
+        (None, -0.4, 0.9, "gain", "not distinguishable from zero"),
     ],
 )
 def test_a_verdict_says_what_the_interval_allows(published, mean, half, kind, said):

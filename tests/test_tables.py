@@ -133,7 +133,7 @@ def test_differences_are_paired_by_seed_and_few_pairs_have_no_interval(store, la
     p = f"{stats.ttest_rel([70, 75, 80], [150, 140, 80]).pvalue:.3f}".lstrip("0")
     assert said() == (
         f"- What it adds: **-48.3 ± {half:.1f} errors** (3 pairs, p = {p}). "
-        "These seeds do not tell it from zero."
+        "These seeds do not distinguish it from zero."
     )
 
 
@@ -175,4 +175,5 @@ def test_questions_asked_together_are_corrected_together(store, lab):
     assert said.endswith("$p$ corrected for 2 questions asked at once.")
     assert "not told" not in said
     d = {"difference": 2.0, "ci95": 1.9, "p": 0.04, "holm": 0.12, "n": 3}
-    assert tables.difference_in_words(d, "test_accuracy").endswith("it is not told from zero.")
+    said = tables.difference_in_words(d, "test_accuracy")
+    assert said.endswith("it is not distinguishable from zero.")

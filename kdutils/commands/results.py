@@ -140,8 +140,8 @@ def headlines() -> list[dict[str, object]]:
             ours = ours.replace("-", "−") + ("" if half is None else f" ± {half:.{digits}f}")
             row["ours"] = f"{ours} {unit}" if published is None and n else ours
             verdict = _verdict(published, mean, half, "gain" if second else unit)
-            if verdict == "told from zero" and corrected.get((first, second), 0) >= 0.05:
-                verdict = f"told from zero alone, not as one of {len(corrected)} questions"
+            if verdict == "distinguishable from zero" and corrected.get((first, second), 0) >= 0.05:
+                verdict += f" alone, not as one of {len(corrected)} questions"
             rows.append(row | {"verdict": verdict})
     return rows
 
@@ -155,11 +155,11 @@ def _verdict(published: float | None, mean: float | None, half: float | None, ki
     if mean is None or half is None:
         return "not recorded" if mean is None else "too few seeds to judge"
     if published is None:
-        return "not told from zero" if abs(mean) <= half else "told from zero"
+        return "not distinguishable from zero" if abs(mean) <= half else "distinguishable from zero"
     if abs(mean - published) <= half:
         said = "agrees"
     elif kind == "errors":
         said = "we count fewer" if mean < published else "we count more"
     else:
         said = "ours is lower" if mean < published else "ours is higher"
-    return said + ", and not told from zero" * (kind == "gain" and abs(mean) <= half)
+    return said + ", and not distinguishable from zero" * (kind == "gain" and abs(mean) <= half)

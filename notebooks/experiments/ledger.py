@@ -153,7 +153,7 @@ def sentence(share: str, rows: Sequence[Row], claim: float | None = None, what: 
 
 
 def _unclear(p: Piece) -> str:
-    return ", not told from zero" if p.told is False else ""
+    return ", not distinguishable from zero" if p.told is False else ""
 
 
 def waterfalls(

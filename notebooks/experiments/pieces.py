@@ -83,8 +83,8 @@ def common_scatter(y: pd.DataFrame) -> tuple[float, int]:
 def share(part: pd.Series, whole: pd.Series) -> str | None:
     """In words: which percentage of one mean another is, both by seed, with its interval.
 
-    Of the ratios r for which the mean of part - r whole is not told from zero (Fieller 1954). None
-    below three common seeds, and where the whole is not told from zero: then no r is excluded.
+    Of the ratios r for which the mean of part - r whole is not distinguishable from zero (Fieller 1954). None
+    below three common seeds, and where the whole is not distinguishable from zero: then no r is excluded.
     """
     x, y = part.align(whole, join="inner")
     n = len(x)
