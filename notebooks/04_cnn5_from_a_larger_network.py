@@ -744,6 +744,10 @@ answer = "\n\n".join(said)
 Markdown(answer)
 
 # %% [markdown]
+# Read the steps in order: each starts where the last one ended. So a step that raises need not be worth
+# anything by itself. Where the weak mean follows wrong answers, it takes back what these had cost, because it
+# turns them down. Section 3 said so before any run.
+#
 # ## 7. The six rows, done right
 #
 # Now comes the comparison that the project wanted to make. All plain and distilled students share one
