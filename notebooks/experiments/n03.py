@@ -95,7 +95,7 @@ def arms(p: Profile) -> list[Arm]:
         )
     )
     for name, dataset in TRANSFER_SETS.items():
-        own = {"dataset": f"{p.datasets['mnist']}{dataset}", "views": "none"}
+        own = {"dataset": f"{p.datasets['mnist']}{dataset}", "views": "none", "teacher": (teacher,)}
         out.append(Arm("No digits", f"{OTHERS}, {name}", free(**own), {"test_errors": None}))
     weak = student(teacher=(poster_teacher(p, 0.01),), alpha=1.0, temperature=4.0)
     out.append(table("student of the poster's teacher, still images", weak))
