@@ -250,7 +250,10 @@ class Knowledge:
     @cached_property
     def _stem(self) -> str:
         """How the names of its files begin, whatever views, images and bits they hold."""
-        text = " ".join(self.about[key] for key in ("split", "views", "view seed", "teachers"))
+        parts = [self.about[key] for key in ("split", "views", "view seed", "teachers")]
+        if self.recipe.teachers[0].dataset != self.recipe.dataset:
+            parts.append(self.recipe.dataset)  # one teacher may be asked about several
+        text = " ".join(parts)
         return f"{self.recipe.teachers[0].label}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
     def name(self, views: object, bits: object = 16) -> str:

@@ -49,6 +49,15 @@ def test_what_is_stored_is_not_asked_again(student, store):
         again.logits(2)
 
 
+@pytest.mark.parametrize("n_views", [0, 2])
+def test_one_teacher_answers_about_several_data_sets_side_by_side(student, store, n_views):
+    own = replace(student, views="none", n_views=n_views)
+    other = replace(own, dataset="digits-shuffled")
+    both = [knowledge_of(recipe, store).logits(0) for recipe in (own, other)]
+    again = [Knowledge(r, data.load(r.dataset), store).logits(0) for r in (own, other)]
+    assert all(map(torch.equal, both, again)) and not torch.equal(*both)
+
+
 def test_an_ensemble_averages_logits(student, store):
     digits = data.load("digits")
     both = (student.teacher, replace(student.teacher, seed=1))
