@@ -551,7 +551,8 @@ lab.differences("test_errors", {"What hiding every 3 costs": (unseen, no_labels)
 # A teacher can often be shared where its images cannot: think of patients. Others have rebuilt images
 # from statistics that were stored with the teacher ([Lopes, Fenu and Starner
 # 2017](https://arxiv.org/abs/1710.07535)). We do less. We show the student images of *something else*, and let
-# the teacher answer about them. Three transfer sets, still images, no labels, $T = 4$, the same epochs:
+# the teacher answer about them. Three transfer sets, still images, no labels, $T = 4$, the same epochs, and one teacher
+# for all, that of seed 0:
 #
 # - **digits**, as the standard of comparison;
 # - **photographs**: CIFAR-10's 45,000 training images, grey and cut to 28 × 28 pixels. The teacher knows digits
