@@ -43,12 +43,13 @@ SHOWN_SECONDS = 0.2  # between two states of the bar
 
 
 def device_name(device: torch.device) -> str:
-    """What a record says it ran on: the GPU's or the processor's name."""
+    """What a record says it ran on: the GPU's or the processor's name, and what that lacks."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     listed = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", listed.read_text() if listed.exists() else "")
-    return f"CPU ({found[1].strip() if found else platform.processor() or platform.machine()})"
+    name = found[1].strip() if found else platform.processor() or platform.machine()
+    return f"CPU ({name}{'' if has_bfloat16('cpu') else ', no bfloat16'})"
 
 
 def run(recipe: Recipe, store: Store) -> Record:

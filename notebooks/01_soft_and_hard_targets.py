@@ -30,7 +30,7 @@
 # You need the softmax, the cross-entropy and the idea of a gradient.
 # [Chapter 00](00_your_first_distillation.ipynb) builds a first distillation step by step.
 #
-# *Time to run: about half a minute on `smoke` and on `laptop`, where the
+# *Time to run: under a minute on `smoke` and on `laptop`, where the
 # results come from records and the loop on this page trains for real.*
 
 # %% tags=["parameters"]

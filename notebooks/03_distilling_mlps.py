@@ -563,8 +563,13 @@ lab.differences("test_errors", {"What hiding every 3 costs": (unseen, no_labels)
 
 # %%
 ex = lab.experiments
-pd.DataFrame({tables.METRICS[m]: {name: lab.cell(f"{ex.OTHERS}, {name}", m) for name in ex.TRANSFER_SETS}
-              for m in ("test_accuracy", "test_agreement")})  # fmt: skip
+shown_what = {name: f"{ex.OTHERS}, {name}" for name in ex.TRANSFER_SETS}
+pd.DataFrame(
+    {
+        tables.METRICS[m]: {name: lab.cell(arm, m) for name, arm in shown_what.items()}
+        for m in ("test_accuracy", "test_agreement")
+    }
+)
 
 # %% [markdown]
 # ## What we saw
@@ -580,7 +585,7 @@ Markdown(f"""
 3. **Labels taken away, on views.** Errors without labels: {err(no_labels)}. With a weight of .1:
    {err(moving)}. Their teacher: {err(hinton["teacher"])}. Section 4 has the difference, paired by seed.
 4. **The unseen digit.** Read, of the {n3:,} test threes, in percent: {acc(unseen, "test_unseen_accuracy")}.
-5. **No digit at all.** Test digits read, in percent: {"; ".join(f"{name}: {acc(f'{ex.OTHERS}, {name}')}" for name in ex.TRANSFER_SETS)}.
+5. **No digit at all.** Test digits read, in percent: {"; ".join(f"{name}: {acc(arm)}" for name, arm in shown_what.items())}.
 6. **A control, not among the guesses.** Errors, still images, a permuted teacher: {err(permuted)}.
 """)
 

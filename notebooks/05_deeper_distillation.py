@@ -30,7 +30,7 @@
 # teachers are taken apart in the
 # [appendix](90_four_architectures.ipynb).
 #
-# *Time: about half a minute on `smoke`; about as long on `laptop`, where the runs are recorded.*
+# *Time: about a minute on `smoke` and on `laptop`, where the runs are recorded.*
 
 # %% tags=["parameters"]
 PROFILE = "laptop"  # "smoke": seconds, toy data. "laptop": real data, recorded runs

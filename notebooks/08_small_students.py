@@ -30,7 +30,7 @@
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss). Stored answers come from
 # [chapter 04](04_cnn5_from_a_larger_network.ipynb).
 #
-# *Time:* half a minute on `smoke` and on `laptop`, which reads recorded runs (the second
+# *Time:* under a minute on `smoke` and on `laptop`, which reads recorded runs (the second
 # cell says how long they trained); a GPU and a few hours on `paper`.
 
 # %% tags=["parameters"]
@@ -553,7 +553,7 @@ for ax, label in zip(axes, ("test accuracy (%)", "MiB", "ms, 128 images", "accur
     ax.set(xlabel=label, yticks=range(3), yticklabels=ours, ylim=(2.6, -0.5))
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
 words = "; ".join(f"{name}, {how}: {a:.2f}, {mb:.2f}, {ms:.3g}" for how, found in charts.items() for name, (a, mb, ms) in found.items())  # fmt: skip
-lab.show(fig, "08_charts", f"Accuracy in percent, MiB, ms for 128 images. {words}.", list(ours))
+lab.show(fig, "08_charts", f"Accuracy in percent, MiB, ms for 128 images. {words}.", list(ours), bars=False)  # fmt: skip
 
 # %% [markdown]
 # The figure has the project's charts at once: accuracy, size, time and both readings of its score. (Its

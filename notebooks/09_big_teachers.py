@@ -30,7 +30,7 @@
 # You need [chapter 01](01_soft_and_hard_targets.ipynb) (the loss). Two teachers come from
 # [chapter 04](04_cnn5_from_a_larger_network.ipynb), one from [chapter 08](08_small_students.ipynb).
 #
-# *Time:* half a minute on `smoke` and on `laptop`, which reads recorded runs (the second cell says how
+# *Time:* about a minute on `smoke` and on `laptop`, which reads recorded runs (the second cell says how
 # long they trained); a GPU and some hours on `paper`, which also downloads weights.
 
 # %% tags=["parameters"]

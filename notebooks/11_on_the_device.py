@@ -27,7 +27,7 @@
 #
 # You need [chapter 08](08_small_students.ipynb) (the student, and how to time it).
 #
-# *Time:* half a minute on `smoke`, a minute on `laptop`, which uses trained networks of this repository; the
+# *Time:* half a minute on `smoke`, one to two minutes on `laptop`, which uses trained networks of this repository; the
 # second cell says how long they trained.
 
 # %% tags=["parameters"]
