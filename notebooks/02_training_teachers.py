@@ -691,7 +691,7 @@ Markdown(f"""
 #   deliver more. Our records take the last epoch of a schedule that settles, and choose none.
 # - Accuracy, calibration and what is said about wrong classes are three different things. One number
 #   mends the second. No temperature mends the third.
-# - Whether label smoothing in the teacher harms its student is disputed. Chapter 10 measures it.
+# - Whether label smoothing in the teacher harms its student is disputed. [Chapter 10](10_across_data_sets.ipynb) measures it.
 #
 # Next: [chapter 03](03_distilling_mlps.ipynb) lets these teachers teach.
 #
