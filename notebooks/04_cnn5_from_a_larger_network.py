@@ -938,8 +938,8 @@ The controls of section 4, in points ({shares[0]}, all with Adam). An image's ow
 #    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-1).
 # 2. *(10 minutes, medium)* Write the one assertion that would have found the mistake of section 3 on the
 #    first day: a function of the looked-up answers and the labels of a batch that passes for `by_number`
-#    and fails for `by_batch`. *Check:* it fails for 20 shuffled epochs of 20 and passes
-#    for 20 aligned ones.
+#    and fails for `by_batch`. *Check:* it needs no knowledge of the loader, only the
+#    answers and the labels.
 #    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-2).
 # 3. *(30 minutes, medium; an hour to train on `laptop`)* In section 8 a student learns from a teacher of
 #    the same few labels. Let this student be the teacher of a second generation, which again answers for
