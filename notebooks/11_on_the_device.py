@@ -161,7 +161,8 @@ print(f"The logits themselves reach {largest:.0f}.")
 # The integer $z$ stands for zero. Zero must be exact, because padding, and everything that a ReLU cuts
 # off, is zero. Inside the range the error is at most half a step. Outside, it grows with the distance.
 # (This is for activations, which are not negative after a ReLU: *uint8*. Weights lie about evenly on both
-# sides of zero, so they get $z = 0$ and the integers from −127 to 127: *int8*.)
+# sides of zero, so they get $z = 0$ and the integers from −127 to 127: *int8*. Section 4 has a reason to
+# use only half of them.)
 #
 # **Your turn.** Write both directions.
 
@@ -246,27 +247,55 @@ errors.map("{:.2%}".format)
 # computed in float32: the normalisation of the pixels, the average over all positions (what goes in and comes out is
 # rounded), and the ten logits. Rounded logits can be *equal*, and then their order in the file would choose the class. A
 # chip that has integers only would need the other two changed, too.
+#
+# ### Sums that do not fit
+#
+# A convolution adds hundreds of products of 8 bits, and such a sum needs 32 bits. A processor with *8-bit dot
+# products* (VNNI on Intel and AMD) adds four products to a sum of 32 bits in one step. An older one has a
+# step that adds *two* products in **16** bits first. What is larger than 32,767 is cut off, without any message.
+# How large can two products be?
+
+# %% tags=["check", "nbval-check-output"]
+most = torch.iinfo(torch.int16).max
+for largest in (127, 64):
+    a, w = (
+        torch.tensor([255, 255]),
+        torch.tensor([largest, largest]),
+    )  # uint8 and int8, at their ends
+    pair = int((a * w).sum())
+    print(f"weights to {largest}: two products reach {pair:,}; 16 bits keep {min(pair, most):,}")
+assert 2 * 255 * 127 > most >= 2 * 255 * 64, "half of the range always fits"
+
+# %% [markdown]
+# So `device.quantise` rounds weights to the integers from −64 to 64. That costs a bit, and no sum of two is cut
+# off on any processor. We also write each file with the whole range, to see what *your* processor makes of it.
 
 # %%
+from pathlib import Path
+
 calibration = dataset.train.images[: budget["calibration"]]
 rows = []
 for (arm, seed), path in files.items():
     small = device.quantise(path, calibration, path.with_suffix(".int8.onnx"))
     coarse = device.quantise(path, calibration, path.with_suffix(".one.onnx"), per_channel=False)
-    answers = [device.predict(p, test.images).argmax(dim=1) for p in (path, small, coarse)]
+    whole = device.quantise(path, calibration, path.with_suffix(".whole.onnx"), whole_range=True)
+    answers = [device.predict(p, test.images).argmax(dim=1) for p in (path, small, coarse, whole)]
     right = [100 * float((answer == test.labels).double().mean()) for answer in answers]
     changed = int((answers[0] != answers[1]).sum())
     rows.append((arm, seed, *right, changed, path.stat().st_size, small.stat().st_size))
-columns = ["arm", "seed", "float32", "int8", "int8, one step a layer", "answers changed", "bytes", "bytes int8"]  # fmt: skip
+columns = ["arm", "seed", "float32", "int8", "one step a layer", "whole range", "answers changed", "bytes", "bytes int8"]  # fmt: skip
 by_run = pd.DataFrame(rows, columns=columns)
+dots = (info := Path("/proc/cpuinfo")).exists() and "vnni" in info.read_text()
+print("8-bit dot products on this processor:", "yes" if dots else "none known")
 by_run.drop(columns=["bytes", "bytes int8"]).set_index(["arm", "seed"]).round(2)
 
 # %% [markdown]
-# Accuracies in percent, on the test images. (A record counts from logits that are stored in 16 bits, so a
-# single image may be counted otherwise there.) Compare *answers changed* with the loss: images that change from
+# Accuracies in percent, on the test images; *one step a layer* and *whole range* are int8, too. (A record counts
+# from logits that are stored in 16 bits, so a single image may be counted otherwise there.) Compare *answers changed* with the loss: images that change from
 # right to wrong and from wrong to right cancel in the accuracy. Is a loss left? And does anything of what
 # the teacher gave survive? That is a question about differences of differences: what int8 changed for the
 # distilled student, less what it changed for the student of hard labels with the same seed.
+# *Whole range minus half* asks whether this processor cuts sums off.
 
 # %%
 from experiments import pieces
@@ -279,8 +308,9 @@ distilled, hard = (
 asked = {
     "int8 minus float32, distilled": distilled["int8"] - distilled["float32"],
     "int8 minus float32, hard labels": hard["int8"] - hard["float32"],
-    "one step a layer minus one a filter, distilled": distilled["int8, one step a layer"]
+    "one step a layer minus one a filter, distilled": distilled["one step a layer"]
     - distilled["int8"],
+    "whole range minus half, distilled": distilled["whole range"] - distilled["int8"],
     "the teacher's gain in float32": (distilled["float32"] - hard["float32"]).dropna(),
     "the teacher's gain in int8": (distilled["int8"] - hard["int8"]).dropna(),
 }
@@ -302,7 +332,6 @@ pieces.family(asked)
 # too, for its cost alone.
 
 # %%
-from pathlib import Path
 
 from kdutils import models
 
@@ -337,8 +366,6 @@ cost = pd.DataFrame({
 })  # fmt: skip
 took = cost["ms, median"]
 alike = took[[name for name in paths if paths[name] == small]]  # one file, three names
-if (info := Path("/proc/cpuinfo")).exists():
-    print("8-bit dot products on this processor:", "yes" if "vnni" in info.read_text() else "no")
 cost.map(lambda x: f"{x:,.0f}" if x > 100 else f"{x:.3g}")
 
 # %% [markdown]
@@ -457,7 +484,7 @@ again = alike.max() / alike.min() - 1
 last = rows["distilled, int8"]
 Markdown(f"""
 1. {max(apart.values()):.1e}, over {len(files)} networks and {min(1000, len(test)):,} images each.
-2. {distilled["answers changed"].mean():.0f} of {len(test):,} answers change, on average. int8 minus float32, in points: {said["int8 minus float32, distilled"]}.
+2. {distilled["answers changed"].mean():.0f} of {len(test):,} answers change, on average. int8 minus float32, in points: {said["int8 minus float32, distilled"]}. With the whole range of the weights in place of half, on this processor: {said["whole range minus half, distilled"]} more.
 3. {smaller:.2f} times smaller.
 4. {faster:.2f} times as fast, on this machine. The same file under {len(alike)} names: up to {again:.1%} apart.
 5. {last["of the teacher's"]} of the teacher's accuracy, for {last["of its file"]} of its file and {last["of its time"]} of its time. In float32 the student takes {rows["distilled, float32"]["of its time"]}; the teacher in 8 bits takes {took["teacher, int8"] / took["teacher, float32"]:.0%}.
@@ -489,9 +516,9 @@ The teacher's gain, in points: {said["the teacher's gain in float32"]} in float3
 # - **Accuracy is not all.** Rounding can change how sure a network is. Measure how well its confidence fits,
 #   too ([chapter 07](07_confusion_matrices.ipynb)).
 # - **Peak memory counts the runtime.** Compare it with the row of the almost empty network.
-# - **Integers can overflow.** On older processors the sums of 8-bit products are kept in 16 bits and may be
-#   cut off, so that the same file gives other answers there. (`reduce_range` avoids it, at the cost of a
-#   bit.) The accuracies here are of this processor.
+# - **Integers can overflow.** Our files keep half of the weights' range for that reason (`reduce_range` of
+#   `onnxruntime`). A file from elsewhere may not. It then loses accuracy on some processors and not on others,
+#   so measure on the one that you ship to.
 #
 # ## Exercises
 #

@@ -78,6 +78,19 @@ def test_eight_bits_keep_the_answers_and_are_smaller(net, toy, exported):
     assert (ties == 1).all()  # the logits themselves are not rounded
 
 
+def test_no_sum_of_two_products_leaves_16_bits_unless_asked(net, toy, exported, tmp_path):
+    for whole, largest in ((False, 64), (True, 127)):
+        path = tmp_path / f"{whole}.onnx"
+        device.quantise(exported, toy.train.images[:50], path, whole_range=whole)
+        reached = max(
+            int(np.abs(onnx.numpy_helper.to_array(t).astype(int)).max())
+            for t in onnx.load(path).graph.initializer
+            if t.data_type == onnx.TensorProto.INT8 and t.dims
+        )
+        assert reached == largest
+        assert (2 * 255 * reached <= np.iinfo(np.int16).max) is not whole
+
+
 def test_a_file_says_nothing_about_the_machine_that_wrote_it(exported):
     assert not any(node.metadata_props for node in onnx.load(exported).graph.node)
     assert b"site-packages" not in exported.read_bytes()

@@ -115,11 +115,20 @@ class _Images(CalibrationDataReader):
         return None if part is None else {PIXELS: part.numpy()}
 
 
-def quantise(path: Path, images: torch.Tensor, out: Path, per_channel: bool = True) -> Path:
+def quantise(
+    path: Path,
+    images: torch.Tensor,
+    out: Path,
+    per_channel: bool = True,
+    whole_range: bool = False,
+) -> Path:
     """Write an exported network in 8 bits: weights int8, activations uint8 with measured ranges.
 
     images: uint8 [N, C, H, W], for calibration; of the training set. per_channel: one step for each
-    filter, not one for all weights of a layer. The logits stay as the last layer gives them.
+    filter, not one for all weights of a layer. whole_range: weights from -127 to 127, not from -64
+    to 64. A processor without 8-bit dot products (VNNI) keeps the sum of two products in 16 bits,
+    and cuts it off where it is larger than 2 * 255 * 64 would be: such a file is wrong there. The
+    logits stay as the last layer gives them.
     """
     path, out = Path(path), Path(out)
     ready = out.with_suffix(".ready.onnx")  # shapes inferred, batch norms folded
@@ -130,6 +139,7 @@ def quantise(path: Path, images: torch.Tensor, out: Path, per_channel: bool = Tr
         _Images(images),
         quant_format=QuantFormat.QDQ,
         per_channel=per_channel,
+        reduce_range=not whole_range,
         weight_type=QuantType.QInt8,
         activation_type=QuantType.QUInt8,
     )
