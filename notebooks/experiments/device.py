@@ -3,6 +3,7 @@
 In: a network, its data set, a path. Out: files that onnxruntime runs; logits, milliseconds, bytes.
 """
 
+import io
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -219,7 +220,8 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.WARNING)
     os.dup2(nowhere, 2)
     try:
-        yield
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
     finally:
         os.dup2(kept, 2)
         logging.disable(logging.NOTSET)
@@ -245,10 +247,21 @@ def export_executorch(net: nn.Module, dataset: data.Dataset, path: Path) -> Path
     return Path(path)
 
 
-def predict_executorch(path: Path, images: torch.Tensor) -> torch.Tensor:
-    """Logits of a .pte file about images uint8 [N, C, H, W]: float32 [N, classes]."""
+def session_executorch(path: Path, threads: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """A .pte file that PyTorch's own runtime runs: uint8 [1, C, H, W] -> float32 [1, classes].
+
+    threads: of all such files of this process.
+    """
     with _quiet():
+        from executorch.extension.pybindings import portable_lib
         from executorch.runtime import Runtime
 
+        portable_lib._unsafe_reset_threadpool(threads)
         forward = Runtime.get().load_program(str(path)).load_method("forward")
-        return torch.cat([forward.execute([image[None].contiguous()])[0] for image in images])
+    return lambda pixels: forward.execute([torch.from_numpy(pixels)])[0].numpy()
+
+
+def predict_executorch(path: Path, images: torch.Tensor) -> torch.Tensor:
+    """Logits of a .pte file about images uint8 [N, C, H, W]: float32 [N, classes]."""
+    run = session_executorch(path)
+    return torch.cat([torch.from_numpy(run(image[None].numpy()).copy()) for image in images])
