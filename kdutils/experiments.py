@@ -361,7 +361,8 @@ class Lab:
 
         note: as `figures.count` takes it.
         """
-        if counts := [len(self.records(arm)) for arm in arms if self.records(arm)]:
+        trained = [sum(not r.failure for r in self.records(arm)) for arm in arms]
+        if counts := [n for n in trained if n]:
             where = f"{self.arm(arms[0]).recipe.dataset}, profile {self.profile.name}"
             figures.count(fig, counts, where, **note)
         figures.show(fig, name=name, alt=alt)

@@ -438,7 +438,7 @@ Markdown(
 #
 # [Chapter 00](00_your_first_distillation.ipynb) builds the temperature $T$ and the loss below piece
 # by piece, and shows the trap in PyTorch's `KLDivLoss`. Here they are again in a few lines. The
-# softened answers are $p_i \propto \exp(v_i / T)$ from the teacher's logits $v$ and
+# softened answers are $p_i \propto \exp(t_i / T)$ from the teacher's logits $t$ and
 # $q_i \propto \exp(z_i / T)$ from the student's $z$. The weight of the teacher is $\alpha$:
 #
 # $$ L = \alpha \, T^2 \, \mathrm{KL}(p \,\|\, q) + (1 - \alpha) \, \mathrm{CE}(y, q_{T = 1}) . $$
@@ -455,16 +455,16 @@ def soften(z, T):
     return torch.softmax(z / T, dim=-1)
 
 
-def distillation_loss(z, v, y, T, alpha):
-    """Mean over the batch in nats; student z and teacher v: logits [B, classes], y: labels [B]."""
-    log_p, log_q = F.log_softmax(v / T, dim=1), F.log_softmax(z / T, dim=1)  # [B, classes] each
+def distillation_loss(z, t, y, T, alpha):
+    """Mean over the batch in nats; student z and teacher t: logits [B, classes], y: labels [B]."""
+    log_p, log_q = F.log_softmax(t / T, dim=1), F.log_softmax(z / T, dim=1)  # [B, classes] each
     kl = (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()  # sum over classes, mean over the batch
     return alpha * T**2 * kl + (1 - alpha) * F.cross_entropy(z, y)
 
 
-z, v = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # student and teacher [64, 10]
+z, t = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # student and teacher [64, 10]
 for T in (1.0, 4.0, 20.0):
-    assert torch.allclose(distillation_loss(z, v, y, T, 0.9), losses.kd_loss(z, v, y, T, 0.9))
+    assert torch.allclose(distillation_loss(z, t, y, T, 0.9), losses.kd_loss(z, t, y, T, 0.9))
     nats = entropy(soften(z_teacher.double(), T)).mean()
     print(f"T = {T:4g}: mean entropy of the teacher's answers {nats:.3f} nats per image")
 
@@ -508,14 +508,14 @@ print("Label smoothing is the distillation loss with an ignorant teacher.")
 # which changes no probability. With $K$ classes,
 #
 # $$ q_i \approx \frac{1 + z_i / T}{\sum_j (1 + z_j / T)} = \frac{1}{K} \Bigl( 1 + \frac{z_i}{T} \Bigr) ,
-#    \qquad T^2 \cdot \frac{1}{T} \, (q_i - p_i) \approx \frac{1}{K} \, (z_i - v_i) . $$
+#    \qquad T^2 \cdot \frac{1}{T} \, (q_i - p_i) \approx \frac{1}{K} \, (z_i - t_i) . $$
 #
 # The approximation holds where $T$ is large compared with the logits. There, two things follow:
 #
 # 1. **With $T^2$, the teacher's weight no longer depends on $T$.** Without $T^2$, doubling $T$ also
 #    quarters the teacher's term, so two things change at once.
-# 2. **The student matches logits.** $\frac{1}{K}(z_i - v_i)$ is the gradient of
-#    $\frac{1}{2K} \sum_i (z_i - v_i)^2$, a plain regression on the teacher's logits, including the very
+# 2. **The student matches logits.** $\frac{1}{K}(z_i - t_i)$ is the gradient of
+#    $\frac{1}{2K} \sum_i (z_i - t_i)^2$, a plain regression on the teacher's logits, including the very
 #    negative ones.
 #
 # How high is high? We measure it on real logits: our hard-label student and the learned teacher, on
@@ -524,18 +524,18 @@ print("Label smoothing is the distillation loss with an ignorant teacher.")
 # %%
 with torch.no_grad():
     z = students["hard labels"](x_test[:1000]).double()  # the student's logits [1000, 10]
-v = z_teacher[:1000].double()  # the teacher's [1000, 10]
+t = z_teacher[:1000].double()  # the teacher's [1000, 10]
 
 
 def soft_gradient(T):
     """T² times the gradient of KL by the student's logits, one row per image: [1000, 10]."""
     at = z.clone().requires_grad_()
-    loss = distillation_loss(at, v, test.labels[:1000], T, alpha=1.0)
+    loss = distillation_loss(at, t, test.labels[:1000], T, alpha=1.0)
     return torch.autograd.grad(loss, at)[0] * len(z)  # the loss is a batch mean: undo it
 
 
-assert torch.allclose(soft_gradient(4.0), 4.0 * (soften(z, 4.0) - soften(v, 4.0)), atol=1e-12)
-matching = ((z - z.mean(1, keepdim=True)) - (v - v.mean(1, keepdim=True))) / 10  # (z - v) / K
+assert torch.allclose(soft_gradient(4.0), 4.0 * (soften(z, 4.0) - soften(t, 4.0)), atol=1e-12)
+matching = ((z - z.mean(1, keepdim=True)) - (t - t.mean(1, keepdim=True))) / 10  # (z - t) / K
 gradients = {T: soft_gradient(T) for T in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)}
 size = {T: g.norm(dim=1).mean().item() for T, g in gradients.items()}
 apart = {T: ((g - matching).norm() / matching.norm()).item() for T, g in gradients.items()}
@@ -580,9 +580,8 @@ lab.show(fig, "01_temperature_squared", f"From T = 1 to 256, with T² the gradie
 # %%
 arms = ["hard labels", "label smoothing", "learned teacher of the same images", "learned teacher",
         "perfect teacher", "permuted teacher"]  # fmt: skip
-display(
-    lab.recipes(*arms)
-)  # all that differs; both learned teachers are `mlp-256`, and differ in this:
+display(lab.recipes(*arms))  # all that differs
+# both learned teachers are `mlp-256`, and differ in this:
 learned = ("teacher of the same images", "teacher of ten times the images")
 display(lab.recipes(*learned))
 titles = {

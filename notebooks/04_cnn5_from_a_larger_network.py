@@ -282,14 +282,14 @@ for name, looked_up, weight in (
 # %%
 import torch.nn.functional as F
 
-v, y = stored[0].float(), labels  # [500, 10] answers, [500] labels
+t, y = stored[0].float(), labels  # [500, 10] answers, [500] labels
 z = torch.randn(10, generator=dice).requires_grad_()  # a student's logits about one image
 label = torch.tensor(3)  # of that image
 for mean, c in lab.experiments.SCALES.items():
-    everyone = z.expand(500, 10), v, label.expand(500)  # the same image, 500 answers about others
+    everyone = z.expand(500, 10), t, label.expand(500)  # the same image, 500 answers about others
     (found,) = torch.autograd.grad(kd_loss(*everyone, 1.0, alpha, soft_scale=c), z)
     s = c * alpha / (c * alpha + 1 - alpha)
-    target = (1 - s) * F.one_hot(label, 10) + s * F.softmax(v, dim=1).mean(dim=0)  # [10]
+    target = (1 - s) * F.one_hot(label, 10) + s * F.softmax(t, dim=1).mean(dim=0)  # [10]
     smoothing = (c * alpha + 1 - alpha) * (F.softmax(z, dim=0) - target)
     assert torch.allclose(found, smoothing, atol=1e-6)
     print(f"{mean}: the average of 500 answers about others is label smoothing with s = {s:.2f}")
@@ -933,7 +933,7 @@ The controls of section 4, in points ({shares[0]}, all with Adam). An image's ow
 #
 # 1. *(5 minutes, easy)* The row "5 % of the images" has $T = 20$ and $\alpha = .01$. The formula
 #    of section 3 has a teacher's and a label's part. Compute the mean length of each for $c = 1/10$,
-#    student logits of zero, the answers `v` and the labels `y`. What share of their sum is the
+#    student logits of zero, the answers `t` and the labels `y`. What share of their sum is the
 #    teacher's? *Check:* less than .5 %.
 #    [Solution](solutions/04_cnn5_from_a_larger_network.py#exercise-1).
 # 2. *(10 minutes, medium)* Write the one assertion that would have found the mistake of section 3 on the

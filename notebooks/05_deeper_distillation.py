@@ -216,7 +216,7 @@ print("the loop on this page and kdutils.training.fit: equal weights, bit for bi
 #
 # If you have two teachers, you can let both answer. But averaging can be done at two places:
 #
-# $$ q_{\text{logits}} = \operatorname{softmax}\Bigl(\frac{z_1 + z_2}{2}\Bigr)
+# $$ q_{\text{logits}} = \operatorname{softmax}\Bigl(\frac{t_1 + t_2}{2}\Bigr)
 #    \;\propto\; \sqrt{p_1\, p_2} , \qquad
 #    q_{\text{probabilities}} = \frac{p_1 + p_2}{2} . $$
 #
@@ -230,12 +230,12 @@ print("the loop on this page and kdutils.training.fit: equal weights, bit for bi
 
 
 # %% tags=["your-turn"]
-def together(z1, z2):
-    """Log-probabilities of two teachers together. z1, z2: logits [N, C]. Two tensors [N, C]:
+def together(t1, t2):
+    """Log-probabilities of two teachers together. t1, t2: logits [N, C]. Two tensors [N, C]:
     from averaged logits, and from averaged probabilities."""
     # your turn: log_softmax for the first; for the second never leave the log scale (logaddexp)
-    of_logits = F.log_softmax((z1 + z2) / 2, dim=1)
-    log_p1, log_p2 = F.log_softmax(z1, dim=1), F.log_softmax(z2, dim=1)
+    of_logits = F.log_softmax((t1 + t2) / 2, dim=1)
+    log_p1, log_p2 = F.log_softmax(t1, dim=1), F.log_softmax(t2, dim=1)
     of_probabilities = torch.logaddexp(log_p1, log_p2) - torch.tensor(2.0).log()
     return of_logits, of_probabilities
     # end
@@ -244,11 +244,11 @@ def together(z1, z2):
 # %% tags=["check"]
 import numpy as np
 
-z1 = torch.tensor([[2.0, 0.0, 1.0], [0.0, 600.0, 800.0]])  # in the second row they contradict
-z2 = torch.tensor([[1.0, 0.5, 0.0], [800.0, 600.0, 0.0]])
-logs = [log_p.double().numpy() for log_p in together(z1, z2)]
+t1 = torch.tensor([[2.0, 0.0, 1.0], [0.0, 600.0, 800.0]])  # in the second row they contradict
+t2 = torch.tensor([[1.0, 0.5, 0.0], [800.0, 600.0, 0.0]])
+logs = [log_p.double().numpy() for log_p in together(t1, t2)]
 geometric, arithmetic = (np.exp(log_p) for log_p in logs)
-p1, p2 = (np.exp(z[0].numpy()) / np.exp(z[0].numpy()).sum() for z in (z1, z2))
+p1, p2 = (np.exp(t[0].numpy()) / np.exp(t[0].numpy()).sum() for t in (t1, t2))
 root = np.sqrt(p1 * p2)
 assert np.allclose(geometric[0], root / root.sum(), atol=1e-6), "not the normalised geometric mean"
 assert np.allclose(arithmetic[0], (p1 + p2) / 2, atol=1e-6), "not the arithmetic mean"

@@ -58,7 +58,7 @@ lab
 #
 # ## 1. What the temperature does to the answers
 #
-# $$ p_i^{(T)} = \frac{e^{v_i / T}}{\sum_j e^{v_j / T}}, \qquad H(p) = -\sum_i p_i \ln p_i . $$
+# $$ p_i^{(T)} = \frac{e^{t_i / T}}{\sum_j e^{t_j / T}}, \qquad H(p) = -\sum_i p_i \ln p_i . $$
 #
 # $e^{H}$ is called the *perplexity*. It counts the classes that share an answer: 1 for a certain one, 10
 # for a uniform one. We read the teacher's stored answers about the training images.
@@ -71,10 +71,10 @@ from kdutils.runs import knowledge_of
 
 anchor = lab.arms["T = 4, alpha = 0.9"].recipe
 known = knowledge_of(anchor, lab.store)
-v = known.logits(0).float()  # [N, 10]: the teacher about view 0 of each image
-labels = lab.dataset("cifar10").train.labels[: len(v)]  # [N]
-right = (v.argmax(dim=1) == labels).float().mean()
-print(f"{len(v):,} answers; the top class is the label in {right:.1%} of them.")
+t = known.logits(0).float()  # [N, 10]: the teacher about view 0 of each image
+labels = lab.dataset("cifar10").train.labels[: len(t)]  # [N]
+right = (t.argmax(dim=1) == labels).float().mean()
+print(f"{len(t):,} answers; the top class is the label in {right:.1%} of them.")
 
 # %% [markdown]
 # The teacher was trained on these very images, so it is surer of them than it would be of new ones.
@@ -99,7 +99,7 @@ assert torch.allclose(perplexity(two, 1.0), torch.tensor([2.0, 1.0, 4.0])), (
 assert abs(float(perplexity(torch.tensor([[0.0, 3.0]]), 3.0)) - 1.7896) < 1e-3, (
     "mind the temperature"
 )
-means = [float(perplexity(v, t).mean()) for t in (1.0, 2.0, 4.0, 10.0, 20.0)]
+means = [float(perplexity(t, T).mean()) for T in (1.0, 2.0, 4.0, 10.0, 20.0)]
 assert means == sorted(means)
 print("A higher temperature never makes an answer sharper.")
 
@@ -112,21 +112,21 @@ import seaborn
 from kdutils import figures
 
 grid, quartiles = np.geomspace(0.5, 40, 40), torch.tensor([0.25, 0.5, 0.75])
-low, middle, high = torch.stack([perplexity(v, t).quantile(quartiles) for t in grid]).T
-lines = {"median image": middle, "mean": [float(perplexity(v, t).mean()) for t in grid]}
+low, middle, high = torch.stack([perplexity(t, T).quantile(quartiles) for T in grid]).T
+lines = {"median image": middle, "mean": [float(perplexity(t, T).mean()) for T in grid]}
 
 # %% tags=["hide-input"]
 ticks = [0.5, 1, 2, 4, 10, 20, 40]
 ax = pd.DataFrame(lines, index=grid).plot(figsize=(8.5, 3.8), logx=True, marker="", legend=False)
 ax.fill_between(grid, low, high, color=figures.COLORS[0], alpha=0.2, lw=0, label="middle half")
-for (name, (t, _)), dash in zip(lab.experiments.POSTER.items(), figures.DASHES, strict=False):
-    ax.axvline(t, color="0.4", lw=1, ls=dash, marker="", label=f"chosen for {name}")
+for (name, (T, _)), dash in zip(lab.experiments.POSTER.items(), figures.DASHES, strict=False):
+    ax.axvline(T, color="0.4", lw=1, ls=dash, marker="", label=f"chosen for {name}")
 ax.set(xlabel="temperature T", ylabel="classes that share the answer, exp(H)", xticks=ticks, xticklabels=ticks)  # fmt: skip
 ax.minorticks_off()
 ax.figure.legend(loc="outside right upper", fontsize=9)
 where = f"{anchor.dataset}, profile {PROFILE}"
-figures.count(ax.figure, {len(v)}, where, "training images, view 0", bars=False)
-words = ", ".join(f"{perplexity(v, t).mean():.2f} at T = {t:g}" for t in (1.0, 4.0, 20.0))
+figures.count(ax.figure, {len(t)}, where, "training images, view 0", bars=False)
+words = ", ".join(f"{perplexity(t, T).mean():.2f} at T = {T:g}" for T in (1.0, 4.0, 20.0))
 figures.show(ax.figure, name="06_entropy", alt=f"Perplexity of answers against T. Means: {words}.")
 
 # %% [markdown]
@@ -148,10 +148,10 @@ figures.show(ax.figure, name="06_entropy", alt=f"Perplexity of answers against T
 
 
 # %% tags=["your-turn"]
-def soft_gradient(z: torch.Tensor, v: torch.Tensor, temperature: float) -> torch.Tensor:
+def soft_gradient(z: torch.Tensor, t: torch.Tensor, temperature: float) -> torch.Tensor:
     """The gradient of T^2 KL with respect to the student's logits z, one row an image: [N, 10]."""
     # your turn: T times the difference of two softened answers
-    return temperature * (F.softmax(z / temperature, dim=1) - F.softmax(v / temperature, dim=1))
+    return temperature * (F.softmax(z / temperature, dim=1) - F.softmax(t / temperature, dim=1))
     # end
 
 
@@ -159,11 +159,11 @@ def soft_gradient(z: torch.Tensor, v: torch.Tensor, temperature: float) -> torch
 from kdutils.losses import kd_loss
 
 z = torch.randn(64, 10, generator=torch.Generator().manual_seed(0)).requires_grad_()
-for t in (1.0, 4.0, 20.0):
-    loss = 64 * kd_loss(z, v[:64], None, t, alpha=1.0)  # 64 times the batch mean: a sum over images
+for T in (1.0, 4.0, 20.0):
+    loss = 64 * kd_loss(z, t[:64], None, T, alpha=1.0)  # 64 times the batch mean: a sum over images
     (by_torch,) = torch.autograd.grad(loss, z)
-    assert torch.allclose(soft_gradient(z.detach(), v[:64], t), by_torch, atol=1e-4), (
-        f"at T = {t:g}"
+    assert torch.allclose(soft_gradient(z.detach(), t[:64], T), by_torch, atol=1e-4), (
+        f"at T = {T:g}"
     )
 print("The formula and PyTorch's own gradient agree.")
 
@@ -174,19 +174,19 @@ print("The formula and PyTorch's own gradient agree.")
 # A hard label pushes its class up and all other classes down by the same amount. The left panel shows
 # when the teacher says more than that. The right panel asks the same in one number: the cosine between
 # the teacher's gradient and the label's. It also shows the cosine with the limit of high temperatures.
-# For $T \to \infty$ and logits whose mean is zero, $T(q_i^{(T)} - p_i^{(T)}) \to (z_i - v_i)/10$: the
+# For $T \to \infty$ and logits whose mean is zero, $T(q_i^{(T)} - p_i^{(T)}) \to (z_i - t_i)/10$: the
 # student is asked to match the *logits* themselves (exercise 1). The last line shows that cosine once more,
 # for a student that is nearly as good as the teacher. The teacher's own answers about another view of the
 # same images stand for it.
 
 # %%
-start = torch.zeros_like(v)  # a student that knows nothing: [N, 10]
-by_rank = v.argsort(dim=1, descending=True)  # [N, 10]: the teacher's first choice, second, ...
+start = torch.zeros_like(t)  # a student that knows nothing: [N, 10]
+by_rank = t.argsort(dim=1, descending=True)  # [N, 10]: the teacher's first choice, second, ...
 
 
 def push(temperature: float) -> torch.Tensor:
     """The mean push on each rank, [10], as a share of the push on all ten: up is positive."""
-    sorted_ = -soft_gradient(start, v, temperature).gather(1, by_rank)
+    sorted_ = -soft_gradient(start, t, temperature).gather(1, by_rank)
     return (sorted_ / sorted_.abs().sum(dim=1, keepdim=True)).mean(dim=0)
 
 
@@ -196,32 +196,32 @@ to_label = 0.1 - F.one_hot(labels, 10)  # the label's gradient at the start: q -
 
 def to_logits(z: torch.Tensor) -> torch.Tensor:
     """The gradient in the limit of high T, but for its length: [N, 10]."""
-    return (z - v) - (z - v).mean(dim=1, keepdim=True)
+    return (z - t) - (z - t).mean(dim=1, keepdim=True)
 
 
 def cosine(z: torch.Tensor, temperature: float, other: torch.Tensor) -> float:
     """Between the teacher's gradient at z and another one: the mean over images."""
-    moves = (z != v).any(dim=1)  # two views of an image may be one: then there is no gradient
-    return F.cosine_similarity(soft_gradient(z, v, temperature), other)[moves].mean().item()
+    moves = (z != t).any(dim=1)  # two views of an image may be one: then there is no gradient
+    return F.cosine_similarity(soft_gradient(z, t, temperature), other)[moves].mean().item()
 
 
 at = (0.5, 1, 2, 4, 6, 10, 20, 40)
-angles = {"with the label's": [cosine(start, t, to_label) for t in at],
-          "with the limit of high T": [cosine(start, t, to_logits(start)) for t in at],
-          "the same, late": [cosine(late, t, to_logits(late)) for t in at]}  # fmt: skip
+angles = {"with the label's": [cosine(start, T, to_label) for T in at],
+          "with the limit of high T": [cosine(start, T, to_logits(start)) for T in at],
+          "the same, late": [cosine(late, T, to_logits(late)) for T in at]}  # fmt: skip
 angles = pd.DataFrame(angles, index=pd.Index(at, name="T"))
 angles.round(3).T
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
-pushes = pd.DataFrame({f"T = {t}": push(t) for t in (1, 4, 20)}, index=range(1, 11))
+pushes = pd.DataFrame({f"T = {T}": push(T) for T in (1, 4, 20)}, index=range(1, 11))
 pushes.plot(ax=axes[0], markevery=1, xticks=range(1, 11))
 axes[0].set(xlabel="class, by the teacher's rank", ylabel="share of the push (up: positive)")
 angles.plot(ax=axes[1], markevery=1, logx=True)
 axes[1].set(xlabel="temperature T", ylabel="cosine of the teacher's gradient", xticks=ticks, xticklabels=ticks)  # fmt: skip
 axes[1].minorticks_off()
-figures.count(fig, {len(v)}, where, unit="training images", bars=False)
-words = "; ".join(f"T = {t:g}: {a:.2f}, {b:.2f}, {c:.2f}" for t, a, b, c in angles.itertuples())
+figures.count(fig, {len(t)}, where, unit="training images", bars=False)
+words = "; ".join(f"T = {T:g}: {a:.2f}, {b:.2f}, {c:.2f}" for T, a, b, c in angles.itertuples())
 figures.show(fig, name="06_push", alt="Left: the push on the teacher's ten ranks. Right: cosine of its "
              f"gradient with the label's, with the limit of high T, and the same, late. {words}.")  # fmt: skip
 
@@ -247,16 +247,16 @@ figures.show(fig, name="06_push", alt="Left: the push on the teacher's ten ranks
 # %%
 def teachers_share(z: torch.Tensor, temperature: float, alpha: float) -> float:
     """The teacher's part of the two gradients' mean lengths."""
-    soft = alpha * soft_gradient(z, v, temperature).norm(dim=1).mean()
+    soft = alpha * soft_gradient(z, t, temperature).norm(dim=1).mean()
     hard = (1 - alpha) * (F.softmax(z, dim=1) - F.one_hot(labels, 10)).norm(dim=1).mean()
     return float(soft / (soft + hard))
 
 
 students = {"at the start": start, "as good as the teacher": late}
 share = {
-    (name, f"T = {t}"): {f"α = {a:g}": f"{teachers_share(z, t, a):.0%}" for a in (0.01, 0.5, 0.9)}
+    (name, f"T = {T}"): {f"α = {a:g}": f"{teachers_share(z, T, a):.0%}" for a in (0.01, 0.5, 0.9)}
     for name, z in students.items()
-    for t in (1, 4, 20)
+    for T in (1, 4, 20)
 }
 pd.DataFrame(share)
 
@@ -302,8 +302,8 @@ def train(x, y, width, teacher_logits=None, temperature=1.0, alpha=0.0, lr=0.03,
 # %%
 answers = train(x, y, 256)(x[:100]).detach()  # [100, 10]: the teacher about the students' images
 settings = {"hard labels": {}}
-for t in (1, 2, 4, 10, 20, 50):
-    settings[f"T = {t}"] = {"teacher_logits": answers, "temperature": t, "alpha": 0.9}
+for T in (1, 2, 4, 10, 20, 50):
+    settings[f"T = {T}"] = {"teacher_logits": answers, "temperature": T, "alpha": 0.9}
 live = {}
 for name, setting in settings.items():
     nets = [train(x[:100], y[:100], 32, **setting, seed=seed) for seed in range(5)]
@@ -379,7 +379,7 @@ if whole:
     seaborn.heatmap(cells, annot=True, fmt=".2f", ax=ax, cbar_kws={"label": "validation accuracy (%)"})  # fmt: skip
     ax.set(xlabel="temperature T", ylabel="weight α")
     ax.invert_yaxis()
-    words = "; ".join(f"α {a:g}, T {t:g}: {x:.2f}" for (a, t), x in cells.stack().items())
+    words = "; ".join(f"α {a:g}, T {T:g}: {x:.2f}" for (a, T), x in cells.stack().items())
     lab.show(fig, "06_grid", f"Validation accuracy by T and α. {words}.", possible, bars=False)
 
 # %% [markdown]
@@ -521,8 +521,8 @@ over = f"over {len(lost)} pairs of runs, seeds: {lost.index.nunique()}"
 if half and lost.index.nunique() == 1:
     over += "; the interval is not about other seeds"
 step = known.file.tensors["step"].item()  # one rounding step, in logits
-noise = step * (torch.rand(v.shape, generator=torch.Generator().manual_seed(0)) - 0.5)
-before, after = F.log_softmax(v / 4, dim=1), F.log_softmax((v + noise) / 4, dim=1)
+noise = step * (torch.rand(t.shape, generator=torch.Generator().manual_seed(0)) - 0.5)
+before, after = F.log_softmax(t / 4, dim=1), F.log_softmax((t + noise) / 4, dim=1)
 moved = F.kl_div(after, before, reduction="batchmean", log_target=True)
 print(f"8 bits minus 16 bits: {bits} points, {over}.")
 print(f"One step is {step:.2f} logits. Rounding errors of up to half a step move an answer")
@@ -536,7 +536,7 @@ print(f"at T = 4 by {moved:.1e} nats.")
 # %% tags=["hide-input"]
 from IPython.display import Markdown
 
-p1, p20 = (perplexity(v, t).mean() for t in (1.0, 20.0))
+p1, p20 = (perplexity(t, T).mean() for T in (1.0, 20.0))
 every, high = rows["all temperatures, α = 0.9"], rows["temperatures from 4 on, α = 0.9"]
 said = high[RANGES[0]], every[RANGES[2]]  # a part, held to the limit of the whole
 plain = lab.experiments.plainly(*(float(x.replace("–", "nan")) for x in said))
@@ -587,8 +587,8 @@ Markdown(f"""
 #
 # ## Exercises
 #
-# 1. *(5 minutes, easy)* How far is $T\,(q^{(T)}_i - p^{(T)}_i)$ from its limit $(z_i - v_i)/10$ at
-#    $T = 20$, relative to the limit's length, with `v` for the teacher and `known.logits(1)` for the student?
+# 1. *(5 minutes, easy)* How far is $T\,(q^{(T)}_i - p^{(T)}_i)$ from its limit $(z_i - t_i)/10$ at
+#    $T = 20$, relative to the limit's length, with `t` for the teacher and `known.logits(1)` for the student?
 #    *Check:* at ten times the temperature the distance is about a tenth.
 #    [Solution](solutions/06_temperature.py#exercise-1).
 # 2. *(10 minutes, medium)* For each $T$, find the $\alpha$ at which teacher and label have gradients of equal
@@ -597,7 +597,7 @@ Markdown(f"""
 # 3. *(15 minutes, medium)* Turn both knobs: train the students of section 3 on a grid of $T$ and $\alpha$.
 #    Does the best $T$ depend on $\alpha$? *Check:* at $\alpha = 0$ the temperature makes no difference.
 #    [Solution](solutions/06_temperature.py#exercise-3).
-# 4. *(20 minutes, hard)* Store fewer bits than the 8 that `v` already has: 6, 4, 3. Centre each row. One step
+# 4. *(20 minutes, hard)* Store fewer bits than the 8 that `t` already has: 6, 4, 3. Centre each row. One step
 #    is the largest absolute value of all, divided by $2^{b-1} - 1$. From how many bits $b$ on does rounding
 #    change more than 1 % of the teacher's top answers? *Check:* on these answers, fewer bits never change
 #    fewer of them.

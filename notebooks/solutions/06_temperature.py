@@ -22,16 +22,16 @@ from kdutils.losses import soft_targets
 # ## Exercise 1
 #
 # $e^{z/T} = 1 + z/T + \ldots$, and centred logits sum to zero, so
-# $q = (1 + z/T)/C + O(1/T^2)$. The same holds for $p$. So $T(q - p) = (z - v)/C + O(1/T)$: ten times the
+# $q = (1 + z/T)/C + O(1/T^2)$. The same holds for $p$. So $T(q - p) = (z - t)/C + O(1/T)$: ten times the
 # temperature leaves a tenth of the distance.
 
 
 # %%
 def limit_error(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> float:
-    """How far T (q - p) is from (z - v) / C, relative to the limit's mean length; logits [N, C]."""
-    z, v = (x - x.mean(dim=1, keepdim=True) for x in (student, teacher))
-    exact = temperature * (soft_targets(z, temperature) - soft_targets(v, temperature))
-    limit = (z - v) / z.shape[1]
+    """How far T (q - p) is from (z - t) / C, relative to the limit's mean length; logits [N, C]."""
+    z, t = (x - x.mean(dim=1, keepdim=True) for x in (student, teacher))
+    exact = temperature * (soft_targets(z, temperature) - soft_targets(t, temperature))
+    limit = (z - t) / z.shape[1]
     # a ratio of means: two views of an image may be one, and then both lengths are zero
     return float((exact - limit).norm(dim=1).mean() / limit.norm(dim=1).mean())
 
@@ -82,7 +82,7 @@ def both_knobs(
 # ## Exercise 4
 #
 # Symmetric steps, as the stored files have them: the largest centred logit is the last level. The chapter's
-# `v` was stored in 8 bits, so 8 bits change next to nothing here. That fewer bits never change fewer answers
+# `t` was stored in 8 bits, so 8 bits change next to nothing here. That fewer bits never change fewer answers
 # is no theorem: it holds on these answers.
 
 
