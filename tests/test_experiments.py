@@ -1,5 +1,6 @@
 """`Lab`: what a chapter's two lines of set-up check, train, show and refuse."""
 
+import matplotlib.pyplot as plt
 import pytest
 from conftest import put
 
@@ -91,6 +92,17 @@ def test_an_arm_without_records_is_said_to_have_none_and_never_a_number(lab):
         lab.cell("x", "test_errors")
     with pytest.raises(LookupError, match="'x' selects among.*TRAIN = True"):
         lab.best("x")
+
+
+def test_a_figure_says_how_many_runs_trained(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("KDUTILS_FIGURES", str(tmp_path))
+    name, other = "student, hard labels, views", "student, hard labels, still images"
+    put(lab.store, lab.arms[name].recipe.with_seed(2), 0, 0, failure="the loss is nan in epoch 1")
+    fig = plt.figure()
+    Lab("03", "laptop", store=lab.store).show(
+        fig, "any", "An empty figure, to be counted.", [name, other]
+    )
+    assert "n = 2 to 3 seeds" in fig.get_supxlabel()
 
 
 def test_recipes_show_only_the_fields_in_which_arms_differ(lab):
