@@ -1,12 +1,15 @@
 """Chapter 10: a teacher of CIFAR-100 for a student of CIFAR-10; and label smoothing in a teacher."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import matplotlib.pyplot as plt
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from kdutils import losses
+from kdutils import figures, losses
 from kdutils.experiments import Arm, Profile
 from kdutils.losses import kd_loss
 from kdutils.models import FAMILIES, Family
@@ -238,3 +241,17 @@ def seen_as(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     """
     one_hot = F.one_hot(labels, classes).float()  # [N, classes]
     return (one_hot.T @ logits.float().softmax(1)) / one_hot.sum(dim=0)[:, None].clamp(min=1)
+
+
+def clouds(panels: Mapping[str, Sequence[Tensor]], names: Sequence[str]) -> Figure:
+    """Points in a plane, [N, 2] for each of the named groups; a panel a title, its scale its own."""
+    fig, axes = plt.subplots(1, max(1, len(panels)), figsize=(10, 3.4), squeeze=False)
+    for ax, (title, groups) in zip(axes[0], panels.items(), strict=False):
+        for style, (name, points) in enumerate(zip(names, groups, strict=True)):
+            look = {"color": figures.COLORS[style], "mfc": "none", "ms": 4, "label": name}
+            ax.plot(*points.T, figures.MARKERS[style], **look)
+        ax.set(title=title, xlabel="in the plane", xticks=[], yticks=[])
+        ax.set(aspect="equal", adjustable="datalim")
+    axes[0, 0].set(ylabel="in the plane")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=len(names))
+    return fig
