@@ -84,7 +84,7 @@ def test_what_is_left_over_has_lost_arms_and_seeds_and_keeps_the_size_of_the_noi
     assert np.mean(sizes) == pytest.approx(1, abs=0.04)  # without the correction: .5
     one = pd.DataFrame(noise[[0]])
     for bad in (one, noise.iloc[:1], noise.replace(noise.iloc[0, 0], np.nan)):
-        with pytest.raises(ValueError, match="two or more"):
+        with pytest.raises(ValueError, match="two of each"):
             ledger.left_over(bad)
 
 

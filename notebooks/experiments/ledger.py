@@ -18,7 +18,7 @@ from scipy import stats
 
 from kdutils import figures, metrics
 
-from .pieces import Piece
+from .pieces import Piece, unexplained
 from .pieces import family as family
 from .pieces import piece as piece
 
@@ -61,16 +61,12 @@ def shapley(value: Callable[[frozenset], Worth], players: Collection[str]) -> di
 def left_over(results: pd.DataFrame) -> np.ndarray:
     """What neither its arm nor its seed explains of each run, [seeds * arms].
 
-    results: [seeds, arms], complete. Runs of one seed share their initial weights and views, so
-    part of a deviation is common to a seed and cancels in a gain. Scaled up for the degrees of
-    freedom that the means took. ValueError below two seeds or two arms.
+    results: [seeds, arms], as `unexplained` takes it. Runs of one seed share their initial weights
+    and views, so part of a deviation is common to a seed and cancels in a gain. Scaled up for the
+    degrees of freedom that the means took.
     """
-    x = results.to_numpy(dtype=float)
-    if x.ndim != 2 or min(x.shape) < 2 or not np.isfinite(x).all():
-        raise ValueError(f"results {x.shape} must be finite, of two or more seeds and arms.")
-    seeds, arms = x.shape
-    left = x - x.mean(axis=0) - x.mean(axis=1, keepdims=True) + x.mean()
-    return (left * (seeds * arms / ((seeds - 1) * (arms - 1))) ** 0.5).ravel()
+    rest, free = unexplained(results)
+    return (rest * (rest.size / free) ** 0.5).to_numpy().ravel()
 
 
 def best_of(deviations: Sequence[float], k: int, power: int = 1) -> float:

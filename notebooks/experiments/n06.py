@@ -9,6 +9,7 @@ from kdutils.experiments import Arm, Profile
 
 from . import cifar
 from .cifar import scores, student, taught
+from .pieces import unexplained
 
 TITLE = "Temperature"
 
@@ -83,13 +84,12 @@ def interaction(y: pd.DataFrame) -> tuple[float, float]:
     a, b, n = *map(len, y.index.levels), y.shape[1]
     if len(y) != a * b or min(a, b, n) < 2 or y.isna().any(axis=None):
         raise ValueError(f"a grid of {a} x {b} cells needs {a * b} rows and two seeds: {y.shape}.")
-    y = y.sort_index() - y.mean()
-    cells = y.mean(axis=1).to_numpy().reshape(a, b)
+    cells = y.sort_index().mean(axis=1).to_numpy().reshape(a, b)
     both = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
-    noise = y.sub(y.mean(axis=1), axis=0).to_numpy()
-    free = (a - 1) * (b - 1), (a * b - 1) * (n - 1)
-    f = n * (both**2).sum() / free[0] / ((noise**2).sum() / free[1])
-    return float(abs(both).max()), float(stats.f.sf(f, *free))
+    noise, free = unexplained(y)
+    of_grid = (a - 1) * (b - 1)
+    f = n * (both**2).sum() / of_grid / ((noise**2).to_numpy().sum() / free)
+    return float(abs(both).max()), float(stats.f.sf(f, of_grid, free))
 
 
 def plainly(found: float, limit: float, small: float = 1.0) -> str:

@@ -6,6 +6,7 @@ In: a chapter's `Lab` and the names of two arms, or one value a seed. Out: a ser
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -66,18 +67,26 @@ def points(x: Sequence[float]) -> str:
     return f"{piece(x)} (n = {len(x)})" if len(x) else "not recorded"
 
 
+def unexplained(y: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """What neither its row nor its column explains of each number, and the degrees of freedom.
+
+    y: [settings, seeds] or the other way; two of each at least and all finite, else ValueError. The
+    residual of a two-way analysis of variance: settings that share their seeds are compared by it.
+    """
+    y = y.astype(float)
+    if min(y.shape) < 2 or not np.isfinite(y).all(axis=None):
+        raise ValueError(f"{y.shape[0]} x {y.shape[1]} results: it takes two of each, all finite.")
+    rest = y.sub(y.mean(axis=1), axis=0)
+    return rest - rest.mean(), (y.shape[0] - 1) * (y.shape[1] - 1)
+
+
 def common_scatter(y: pd.DataFrame) -> tuple[float, int]:
     """Of one run around its setting's mean, less each seed's luck: sigma, degrees of freedom.
 
-    y: [settings, seeds], none missing, at least two of each; else ValueError. The residual of a
-    two-way analysis of variance: settings that share their seeds are compared by it.
+    y: [settings, seeds], as `unexplained` takes it.
     """
-    if min(y.shape) < 2 or y.isna().any(axis=None):
-        raise ValueError(f"{y.shape[0]} settings at {y.shape[1]} seeds: it takes two of each, all.")
-    noise = y.sub(y.mean(axis=1), axis=0)
-    noise -= noise.mean()
-    free = (y.shape[0] - 1) * (y.shape[1] - 1)
-    return float((noise**2).to_numpy().sum() / free) ** 0.5, free
+    rest, free = unexplained(y)
+    return float((rest**2).to_numpy().sum() / free) ** 0.5, free
 
 
 def share(part: pd.Series, whole: pd.Series) -> str | None:
