@@ -541,13 +541,36 @@ accuracies = {
 table["accuracy"] = pd.Series({who: interval(x, 2) for who, x in accuracies.items() if x})
 if lab.records(PATIENT) and not patient:
     print(f"Hard labels, longer: {lab.cell(PATIENT, 'test_accuracy')} %. Its logits are not kept.")
-table.fillna("–").rename_axis(f"% of {int(astray.sum()):,} images")
+display(table.fillna("–").rename_axis(f"% of {int(astray.sum()):,} images"))
+
+
+def mended(first, second, where):
+    """Of the first network's errors on these images: how many percent the second has right."""
+    wrong = (first.argmax(1) != labels) & where
+    return 100 * float((second.argmax(1)[wrong] == labels[wrong]).double().mean())
+
+
+rows = {}
+for where, images in (("right", ~astray), ("wrong", astray)):
+    here = [100 * float(images[z.argmax(1) != labels].double().mean()) for z in hard.values()]
+    again = [mended(hard[a], hard[b], images) for a in seeds for b in seeds if a != b]
+    rows[f"the teacher is {where}"] = {
+        "of the hard-label student's errors": interval(here),
+        "distilled, same seed": interval([mended(hard[s], distilled[s], images) for s in seeds]),
+        "hard labels, other seed": f"{np.mean(again):.1f}" if again else "–",
+    }
+mends = pd.DataFrame(rows).T.rename_axis("repaired (%)")
+mends
 
 # %% [markdown]
 # Read the row of the difference. If its first entry is above zero by more than its half-width, the distilled
 # student shares more of the teacher's mistakes than a student that never met the teacher. If the
 # interval contains zero, these seeds do not show it, however large the mean looks. Also look at the
 # last column: a student can be right where its teacher is wrong.
+#
+# The second table splits the errors of the hard-label student by what the teacher does with these images, and says
+# how many of them two other networks repair. It answers the question in this chapter's title. (Pairs of
+# hard-label students share their runs, so their mean has no interval.)
 #
 # ## 7. How sure are they?
 #
@@ -634,7 +657,12 @@ lab.show(fig, "07_images", alt, [HARD, DISTILLED], unit="seeds; first shown", ba
 # %% tags=["hide-input"]
 share = exchange.groupby("from hard labels to")["repaired"].mean().reindex(groups) * 100 / wrong
 total = lab.differences("test_errors", {"Errors, distilled minus hard labels": (DISTILLED, HARD)})
+where, words = mends.to_dict("index"), "the distilled student repairs {distilled, same seed} %, a second hard-label student {hard labels, other seed} %"  # fmt: skip
+right, wrong_too = (words.format_map(where[f"the teacher is {how}"]) for how in ("right", "wrong"))
 Markdown(f"""{total.data}
+
+**Which errors does it repair?** The teacher is right about {where["the teacher is right"]["of the hard-label student's errors"]} %
+of the hard-label student's errors. Of those, {right}. Of the rest, {wrong_too}.
 
 1. Of 100 errors of the hard-label student, the distilled student of the same seed repairs {share.iloc[0]:.0f},
 one of another seed {share.iloc[1]:.0f}. A *hard-label* student of another seed repairs {share.iloc[2]:.0f}.
@@ -716,6 +744,7 @@ distilled student. The larger one belongs to the more overconfident network.""")
 # - McNemar's test compares two networks, not two methods. "Repaired" images mean little without the
 #   exchange between two seeds beside them.
 # - Agreement is informative where the teacher is wrong, next to a student that never met it.
+# - Split the errors by whether the teacher is right. A teacher's help and its harm lie in different images.
 #
 # ## Sources
 #
