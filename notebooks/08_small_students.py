@@ -376,9 +376,21 @@ grid["α"] = [record.recipe.alpha for record in grid["record"]]
 cells = [name for name, arm in lab.arms.items() if arm.select]
 wide = grid.pivot_table(["val_accuracy", "test_accuracy"], ["α", "T"], "seed").dropna(axis=1)
 complete = len(wide) == len(cells) and len(wide.columns) > 0  # all cells, at seeds that they share
-title = "one seed: no limits"
-if complete and (n := len(wide["val_accuracy"].columns)) > 1:
-    scatter, free = pieces.common_scatter(wide["val_accuracy"])
+
+
+def spread(metric: str) -> tuple[float, int]:
+    """The standard deviation of one run of a cell, less each seed's luck; its degrees of freedom.
+
+    With one seed there is nothing to estimate it from, so the two rows of section 3 lend theirs.
+    """
+    if wide[metric].shape[1] > 1:
+        return pieces.common_scatter(wide[metric])
+    return pooled([np.array(lab.values(name, metric)) for name in pair])
+
+
+title, known = "one seed: no limits", complete and spread("val_accuracy")[1] > 0
+if known:
+    (scatter, free), n = spread("val_accuracy"), wide["val_accuracy"].shape[1]
     lsd = stats.t.ppf(0.975, free) * scatter * (2 / n) ** 0.5
     title = f"two cells named beforehand differ if more than {lsd:.2f} apart"
 print(f"{grid['arm'].nunique()} of {len(cells)} settings are recorded, {len(grid)} runs in all.")
@@ -396,6 +408,8 @@ if complete:
 # %% [markdown]
 # With few seeds, each cell's own scatter is badly known. So we *assume* that all cells scatter alike, and let them
 # share one $\sigma$, estimated from all of them together; what a seed does to all cells alike is taken off first.
+# (Where there is one seed, nothing can be taken off. Then $\sigma$ is borrowed from the two rows of section 3, which
+# have the same network, budget and schedule and several seeds. It holds the luck of seeds, too, so it is rather too large.)
 # The title says how far apart two cells must be that you named before you looked. For the best and the worst of
 # all cells the limit is larger. It comes next, as in [chapter 06](06_temperature.ipynb): how far apart would they
 # look, if all were equally good?
@@ -407,29 +421,32 @@ if complete:
 # other knob.
 
 # %%
-if complete and wide["test_accuracy"].shape[1] > 1:
+crossed = "not recorded at two seeds"
+if known:
     val, y = wide["val_accuracy"], wide["test_accuracy"]
-    picked = {s: val.drop(columns=s).mean(axis=1).idxmax() for s in val}  # by the other seeds
-    crossed = pd.Series({s: y.loc[cell, s] for s, cell in picked.items()}) - pieces.by_seed(
-        lab, ex.HARD
-    )
-    crossed = f"chosen by validation, for each seed by the others: {points(crossed.dropna())}"
-    scatter, free = pieces.common_scatter(y)
-    limit = stats.studentized_range.ppf(0.95, len(y), free) * scatter / y.shape[1] ** 0.5
-    print(
-        f"All seeds choose {lab.best('T and alpha').name}. Over hard labels, in points, {crossed}."
-    )
+    (scatter, free), n = spread("test_accuracy"), y.shape[1]
+    if n > 1:
+        picked = {s: val.drop(columns=s).mean(axis=1).idxmax() for s in val}  # by the other seeds
+        found = pd.Series({s: y.loc[cell, s] for s, cell in picked.items()})
+        found = (found - pieces.by_seed(lab, ex.HARD)).dropna()
+        crossed = f"chosen by validation, for each seed by the others: {points(found)}"
+        print(f"All seeds choose {lab.best('T and alpha').name}. Over hard labels, in points, {crossed}.")  # fmt: skip
+    limit = stats.studentized_range.ppf(0.95, len(y), free) * scatter / n**0.5
     print(f"Best minus worst cell, test: {np.ptp(y.mean(axis=1)):.2f} points; equal settings stay")
-    print(f"below {limit:.2f} in 95 of 100 searches (Tukey; {y.shape[1]} seeds).")
+    print(f"below {limit:.2f} in 95 of 100 searches (Tukey; a cell has {n} run{'s' * (n > 1)}).")
     knobs = {}
     for knob in ("T", "α"):
-        mean = y.groupby(level=knob).mean()  # over the other knob: [levels, seeds]
+        mean = y.groupby(level=knob).mean().mean(axis=1)  # over the other knob and the seeds
         low, high = mean.index.min(), mean.index.max()
-        knobs[f"{knob} = {low:g} rather than {high:g}"] = mean.loc[low] - mean.loc[high]
-    display(pieces.family(knobs))
+        error = scatter * (2 * len(mean) / y.size) ** 0.5  # of a difference of two such means
+        gap = mean[low] - mean[high]
+        half, p = stats.t.ppf(0.975, free) * error, 2 * stats.t.sf(abs(gap) / error, free)
+        knobs[f"{knob} = {low:g} rather than {high:g}"] = (f"{gap:+.2f} ± {half:.2f}", p)
+    knobs = pd.DataFrame(knobs, index=["points", "p (Holm)"]).T
+    knobs["p (Holm)"] = [f"{p:.2g}" for p in metrics.holm(knobs["p (Holm)"])]
+    display(knobs)
 else:
-    crossed = "not recorded"
-    print("The grid is not recorded at two seeds: nothing is chosen from it here.")
+    print("The grid is not recorded as a whole, or at one seed alone: nothing is chosen from it.")
 
 # %% [markdown]
 # ## 6. What does an answer cost?

@@ -333,7 +333,8 @@ if len(taught) > 2:
 # There are two ways to make one answer of several. One is the mean of the probabilities. The other is the mean
 # of the logits, which is the *geometric* mean of the probabilities, brought back to a sum of one.
 #
-# **Your turn.** Write both, as logits of the joint answer.
+# **Your turn.** [Chapter 05](05_deeper_distillation.ipynb) averaged two teachers. Write both means for any number
+# of them, as logits of the joint answer.
 
 
 # %% tags=["your-turn"]
