@@ -156,13 +156,13 @@ def soft_cross_entropy(z, p):
 import torch
 
 g = torch.Generator().manual_seed(0)
-z, v = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # two sets of logits [64, 10]
+z, t = 2 * torch.randn(2, 64, 10, dtype=torch.float64, generator=g)  # two sets of logits [64, 10]
 y = torch.randint(10, (64,), generator=g)  # [64]
 undecided = soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.3, 0.7]]))
 assert abs(float(undecided) - 0.6931) < 1e-4, "q = (1/2, 1/2) must cost log 2 for any p"
 hard = F.one_hot(y, 10).double()
 assert torch.allclose(soft_cross_entropy(z, hard), F.cross_entropy(z, y)), "wrong for a hard label"
-p = v.softmax(1)
+p = t.softmax(1)
 assert torch.allclose(soft_cross_entropy(z, p), F.cross_entropy(z, p)), "wrong for a soft target"
 print("Right for hard labels and for soft targets.")
 

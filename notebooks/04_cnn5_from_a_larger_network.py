@@ -810,8 +810,8 @@ for name, its in (
     ("teacher ResNet-18, few epochs", "CNN5 from that ResNet-18"),
 ):
     if name in lab.arms:
-        t, seen = lab.arms[name].recipe, lab.records(name)
-        rows[f"{t.model}, {t.epochs} epochs"] = [
+        own, seen = lab.arms[name].recipe, lab.records(name)
+        rows[f"{own.model}, {own.epochs} epochs"] = [
             f"{seen[0].parameters:,}" if seen else "not recorded", lab.cell(name, "test_accuracy"),
             lab.cell(its, "test_accuracy"), lead(its, "CNN5, no dropout"),
             "–" if its == first else lead(its, first)]  # fmt: skip

@@ -216,9 +216,9 @@ print("the loop on this page and kdutils.training.fit: equal weights, bit for bi
 #
 # If you have two teachers, you can let both answer. But averaging can be done at two places:
 #
-# $$ q_{\text{logits}} = \operatorname{softmax}\Bigl(\frac{t_1 + t_2}{2}\Bigr)
+# $$ p_{\text{logits}} = \operatorname{softmax}\Bigl(\frac{t_1 + t_2}{2}\Bigr)
 #    \;\propto\; \sqrt{p_1\, p_2} , \qquad
-#    q_{\text{probabilities}} = \frac{p_1 + p_2}{2} . $$
+#    p_{\text{probabilities}} = \frac{p_1 + p_2}{2} . $$
 #
 # The first is a geometric mean: a class survives only if *both* teachers find it possible. The second
 # is an arithmetic mean: a class survives if *one* of them does. Where the teachers agree, the two are

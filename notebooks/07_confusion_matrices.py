@@ -553,13 +553,12 @@ def mended(first, second, where):
 rows = {}
 for where, images in (("right", ~astray), ("wrong", astray)):
     here = [100 * float(images[z.argmax(1) != labels].double().mean()) for z in hard.values()]
-    again = [mended(hard[a], hard[b], images) for a in seeds for b in seeds if a != b]
-    rows[f"the teacher is {where}"] = {
-        "of the hard-label student's errors": interval(here),
-        "distilled, same seed": interval([mended(hard[s], distilled[s], images) for s in seeds]),
-        "hard labels, other seed": f"{np.mean(again):.1f}" if again else "–",
+    rows[f"the teacher is {where}"] = {"share of the errors": interval(here)} | {
+        f"repaired by: {who}, other seed": f"{np.mean(found):.1f}" if found else "–"
+        for who, second in (("distilled", distilled), ("hard labels", hard))
+        for found in [[mended(hard[a], second[b], images) for a in seeds for b in seeds if a != b]]
     }
-mends = pd.DataFrame(rows).T.rename_axis("repaired (%)")
+mends = pd.DataFrame(rows).T.rename_axis("%")
 mends
 
 # %% [markdown]
@@ -569,8 +568,10 @@ mends
 # last column: a student can be right where its teacher is wrong.
 #
 # The second table splits the errors of the hard-label student by what the teacher does with these images, and says
-# how many of them two other networks repair. It answers the question in this chapter's title. (Pairs of
-# hard-label students share their runs, so their mean has no interval.)
+# how many of them other networks repair. It answers the question in this chapter's title. Compare within a row:
+# where the teacher is right, the images are easier for every network. What a second hard-label student repairs is
+# any new run's exchange; what the distilled one repairs beyond it comes with the teacher. (Pairs share their runs, so
+# there is no interval.)
 #
 # ## 7. How sure are they?
 #
@@ -657,11 +658,11 @@ lab.show(fig, "07_images", alt, [HARD, DISTILLED], unit="seeds; first shown", ba
 # %% tags=["hide-input"]
 share = exchange.groupby("from hard labels to")["repaired"].mean().reindex(groups) * 100 / wrong
 total = lab.differences("test_errors", {"Errors, distilled minus hard labels": (DISTILLED, HARD)})
-where, words = mends.to_dict("index"), "the distilled student repairs {distilled, same seed} %, a second hard-label student {hard labels, other seed} %"  # fmt: skip
+where, words = mends.to_dict("index"), "a distilled student of another seed repairs {repaired by: distilled, other seed} %, a second hard-label student {repaired by: hard labels, other seed} %"  # fmt: skip
 right, wrong_too = (words.format_map(where[f"the teacher is {how}"]) for how in ("right", "wrong"))
 Markdown(f"""{total.data}
 
-**Which errors does it repair?** The teacher is right about {where["the teacher is right"]["of the hard-label student's errors"]} %
+**Which errors does it repair?** The teacher is right about {where["the teacher is right"]["share of the errors"]} %
 of the hard-label student's errors. Of those, {right}. Of the rest, {wrong_too}.
 
 1. Of 100 errors of the hard-label student, the distilled student of the same seed repairs {share.iloc[0]:.0f},
@@ -744,7 +745,8 @@ distilled student. The larger one belongs to the more overconfident network.""")
 # - McNemar's test compares two networks, not two methods. "Repaired" images mean little without the
 #   exchange between two seeds beside them.
 # - Agreement is informative where the teacher is wrong, next to a student that never met it.
-# - Split the errors by whether the teacher is right. A teacher's help and its harm lie in different images.
+# - Split the errors by whether the teacher is right. Look for a teacher's help where it is right, and
+#   for its harm where it is wrong.
 #
 # ## Sources
 #

@@ -409,16 +409,19 @@ if complete:
 # With few seeds, each cell's own scatter is badly known. So we *assume* that all cells scatter alike, and let them
 # share one $\sigma$, estimated from all of them together; what a seed does to all cells alike is taken off first.
 # (Where there is one seed, nothing can be taken off. Then $\sigma$ is borrowed from the two rows of section 3, which
-# have the same network, budget and schedule and several seeds. It holds the luck of seeds, too, so it is rather too large.)
+# have the same network, budget and schedule and several seeds. It holds the luck of seeds, too, so it is too large on average;
+# a few runs know it badly, and we assume that the grid scatters as these rows do.)
 # The title says how far apart two cells must be that you named before you looked. For the best and the worst of
 # all cells the limit is larger. It comes next, as in [chapter 06](06_temperature.ipynb): how far apart would they
 # look, if all were equally good?
 #
 # Validation chooses the best cell. But a cell is chosen partly because its runs were lucky, and those very runs are
-# lucky on the test images, too. So each seed's cell is chosen by the *other* seeds.
+# lucky on the test images, too. So each seed's cell is chosen by the *other* seeds; with one
+# seed, none is chosen.
 #
 # And each explanation names one knob. So we look at one at a time, with all runs: its two ends, averaged over the
-# other knob.
+# other knob. (Their ± uses the same $\sigma$, and takes the runs of one seed as independent but for what all cells share.
+# Neighbouring cells are nearly the same run, so these limits may be too narrow; one seed cannot tell.)
 
 # %%
 crossed = "not recorded at two seeds"
@@ -439,14 +442,14 @@ if known:
         mean = y.groupby(level=knob).mean().mean(axis=1)  # over the other knob and the seeds
         low, high = mean.index.min(), mean.index.max()
         error = scatter * (2 * len(mean) / y.size) ** 0.5  # of a difference of two such means
-        gap = mean[low] - mean[high]
-        half, p = stats.t.ppf(0.975, free) * error, 2 * stats.t.sf(abs(gap) / error, free)
-        knobs[f"{knob} = {low:g} rather than {high:g}"] = (f"{gap:+.2f} ± {half:.2f}", p)
+        change = mean[low] - mean[high]
+        half, p = stats.t.ppf(0.975, free) * error, 2 * stats.t.sf(abs(change) / error, free)
+        knobs[f"{knob} = {low:g} rather than {high:g}"] = (f"{change:+.2f} ± {half:.2f}", p)
     knobs = pd.DataFrame(knobs, index=["points", "p (Holm)"]).T
     knobs["p (Holm)"] = [f"{p:.2g}" for p in metrics.holm(knobs["p (Holm)"])]
     display(knobs)
 else:
-    print("The grid is not recorded as a whole, or at one seed alone: nothing is chosen from it.")
+    print("The grid is not recorded as a whole, or nothing says how far its runs scatter.")
 
 # %% [markdown]
 # ## 6. What does an answer cost?

@@ -447,12 +447,13 @@ print(f"Without a teacher, new views in every epoch (%): {lab.cell(ex.ALONE, 'te
 pd.DataFrame(rows).T
 
 # %% [markdown]
-# Does the picture hold for these teachers? Their features are not stored, but their logits are, and those are a
-# linear map of the features. So we lay the same plane through logits, less each image's mean, which no softmax
-# sees. Two classes are alike, cat and dog. The number above a panel is the scatter within classes over that
-# between, for all ten classes. If it does not fall here, as it may have done for the digits, then the picture is
-# no law. Look at the shape as well: do the two that are alike stay closer to each other than to the third? Wrong
-# logits that are *equally low* cannot say that a cat is more of a dog than of an airplane.
+# Does the picture hold for these teachers? Their features are not stored, but their logits are: a linear map of the
+# features, plus a constant. It takes class means to class means, but not distances to distances, and what the last
+# layer does not look at is gone. So we make the same construction in another space, that of what a student hears (less
+# each image's mean, which no softmax sees). Two of the classes are alike, cat and dog. If the ratio above a panel does
+# not fall as the digits' did, smoothing need not do to logits what it does to features. Look at the shape as well. If
+# wrong logits were *equally low*, the three means would form a triangle of equal sides. Is cat nearer to dog than to
+# airplane? (A panel may be mirrored; it shows the first 150 images of each class. The ratio is of all ten classes.)
 
 # %% tags=["hide-input"]
 kinds, labels_new = (0, 3, 5), ours.test.labels  # of CIFAR-10: airplane, cat, dog
@@ -463,7 +464,7 @@ seen = {
 }
 seen = {s: z - z.mean(dim=1, keepdim=True) for s, z in seen.items()}  # [N, 10] each
 panels = {
-    f"{s if s == ex.AGAIN else f'smoothing {s:g}'}\n{scatter(z, labels_new):.2f}": z
+    f"{s if s == ex.AGAIN else f'smoothing {s:g}'}\nwithin / between {scatter(z, labels_new):.2f}": z
     for s, z in seen.items()
 }
 fig = ex.clouds({title: [plane(z, labels_new, kinds)[labels_new == k][:150] for k in kinds] for title, z in panels.items()}, [ours.classes[k] for k in kinds])  # fmt: skip
@@ -471,7 +472,7 @@ figures.count(fig, [sum(min(150, int((labels_new == k).sum())) for k in kinds)],
 figures.show(fig, name="10_smoothed_teachers", alt=f"Logits of three classes in the plane of their means, one panel for each teacher. {RATIO}: {'; '.join(panels).replace(chr(10), ': ')}.")  # fmt: skip
 
 # %% [markdown]
-# One teacher each: the numbers describe these networks, and the first and the last panel show what a seed does.
+# One teacher each: the numbers describe these networks, and the first and the last panel show one example of what a seed can do.
 # Did smoothing change their students?
 
 

@@ -250,10 +250,10 @@ errors.map("{:.2%}".format)
 #
 # ### Sums that do not fit
 #
-# A convolution adds hundreds of products of 8 bits, and such a sum needs 32 bits. A processor with *8-bit dot
+# A convolution adds hundreds of products of two 8-bit numbers, and such a sum needs 32 bits. A processor with *8-bit dot
 # products* (VNNI on Intel and AMD) adds four products to a sum of 32 bits in one step. An older one has a
-# step that adds *two* products in **16** bits first. What is larger than 32,767 is cut off, without any message.
-# How large can two products be?
+# step that adds *two* products in **16** bits first, one of them the sign. What lies above 32,767 or below −32,768
+# is cut off, without any message. One product always fits (255 · 127 = 32,385). Do two?
 
 # %% tags=["check", "nbval-check-output"]
 most = torch.iinfo(torch.int16).max
@@ -267,8 +267,9 @@ for largest in (127, 64):
 assert 2 * 255 * 127 > most >= 2 * 255 * 64, "half of the range always fits"
 
 # %% [markdown]
-# So `device.quantise` rounds weights to the integers from −64 to 64. That costs a bit, and no sum of two is cut
-# off on any processor. We also write each file with the whole range, to see what *your* processor makes of it.
+# So `device.quantise` rounds weights to the integers from −64 to 64. That costs one of the eight bits: steps are twice
+# as large as in the table of section 3. But no sum of two is cut off on any processor. We also write each file with
+# the whole range, to see what *your* processor makes of it.
 
 # %%
 from pathlib import Path
@@ -295,7 +296,8 @@ by_run.drop(columns=["bytes", "bytes int8"]).set_index(["arm", "seed"]).round(2)
 # right to wrong and from wrong to right cancel in the accuracy. Is a loss left? And does anything of what
 # the teacher gave survive? That is a question about differences of differences: what int8 changed for the
 # distilled student, less what it changed for the student of hard labels with the same seed.
-# *Whole range minus half* asks whether this processor cuts sums off.
+# *Whole range minus half* holds two things: finer steps, which can only help a little, and sums cut off. Clearly below
+# zero means that this processor cuts off; about zero does not prove that it never does.
 
 # %%
 from experiments import pieces
@@ -332,7 +334,6 @@ pieces.family(asked)
 # too, for its cost alone.
 
 # %%
-
 from kdutils import models
 
 recipe = lab.arms[ex.TEACHER].recipe
@@ -457,7 +458,8 @@ print(wrong.stderr.replace(str(script), "classify.py"))
 #
 # PyTorch has a runtime of its own for phones, ExecuTorch, whose files end in `.pte`. It is an optional
 # package here: `%pip install -e '..[executorch]'` in a cell of this notebook. Where it is installed, the table
-# compares the student of section 5 in both runtimes: one image at a time, on one thread, in turns.
+# compares the student of section 5 in both runtimes: one image at a time, on one thread, in turns. The first two rows
+# are one file under two names: they say what the timing cannot resolve.
 
 # %%
 from functools import partial
@@ -469,8 +471,11 @@ if find_spec("executorch"):
     apart_too = (device.predict_executorch(pte, test.images[:100]) - there).abs().max().item()
     assert apart_too < 1e-4
     print(f"Largest difference of any logit from ONNX's, over 100 images: {apart_too:.1e}.")
-    pixels, files_too = test.images[:1].numpy(), {"ONNX, float32": one, "ExecuTorch, float32": pte}
-    both = (device.session(one), device.session_executorch(pte))
+    pixels, files_too = (
+        test.images[:1].numpy(),
+        {"ONNX, float32": one, "ONNX, again": one, "ExecuTorch, float32": pte},
+    )
+    both = (device.session(one), device.session(one), device.session_executorch(pte))
     calls = {k: partial(run, pixels) for k, run in zip(files_too, both, strict=True)}
     times = device.in_turns(calls, budget["rounds"])
     display(pd.DataFrame({
@@ -492,7 +497,7 @@ again = alike.max() / alike.min() - 1
 last = rows["distilled, int8"]
 Markdown(f"""
 1. {max(apart.values()):.1e}, over {len(files)} networks and {min(1000, len(test)):,} images each.
-2. {distilled["answers changed"].mean():.0f} of {len(test):,} answers change, on average. int8 minus float32, in points: {said["int8 minus float32, distilled"]}. With the whole range of the weights in place of half, on this processor: {said["whole range minus half, distilled"]} more.
+2. {distilled["answers changed"].mean():.0f} of {len(test):,} answers change, on average. int8 minus float32, in points: {said["int8 minus float32, distilled"]}. The whole range of the weights less half of it, on this processor: {said["whole range minus half, distilled"]}.
 3. {smaller:.2f} times smaller.
 4. {faster:.2f} times as fast, on this machine. The same file under {len(alike)} names: up to {again:.1%} apart.
 5. {last["of the teacher's"]} of the teacher's accuracy, for {last["of its file"]} of its file and {last["of its time"]} of its time. In float32 the student takes {rows["distilled, float32"]["of its time"]}; the teacher in 8 bits takes {took["teacher, int8"] / took["teacher, float32"]:.0%}.
@@ -525,7 +530,7 @@ The teacher's gain, in points: {said["the teacher's gain in float32"]} in float3
 #   too ([chapter 07](07_confusion_matrices.ipynb)).
 # - **Peak memory counts the runtime.** Compare it with the row of the almost empty network.
 # - **Integers can overflow.** Our files keep half of the weights' range for that reason (`reduce_range` of
-#   `onnxruntime`). A file from elsewhere may not. It then loses accuracy on some processors and not on others,
+#   `onnxruntime`). A file from elsewhere may not. It may then lose accuracy on some processors and not on others,
 #   so measure on the one that you ship to.
 #
 # ## Exercises

@@ -127,9 +127,9 @@ def quantise(
 
     images: uint8 [N, C, H, W], for calibration; of the training set. per_channel: one step for each
     filter, not one for all weights of a layer. whole_range: weights from -127 to 127, not from -64
-    to 64. A processor without 8-bit dot products (VNNI) keeps the sum of two products in 16 bits,
-    and cuts it off where it is larger than 2 * 255 * 64 would be: such a file is wrong there. The
-    logits stay as the last layer gives them.
+    to 64. A processor without 8-bit dot products (VNNI) keeps the sum of two products in 16 bits
+    and cuts it off at 32,767: 2 * 255 * 64 fits, 2 * 255 * 127 does not, and such a file may be
+    wrong there. The logits stay as the last layer gives them.
     """
     path, out = Path(path), Path(out)
     ready = out.with_suffix(".ready.onnx")  # shapes inferred, batch norms folded
