@@ -554,7 +554,7 @@ rows = {}
 for where, images in (("right", ~astray), ("wrong", astray)):
     here = [100 * float(images[z.argmax(1) != labels].double().mean()) for z in hard.values()]
     rows[f"the teacher is {where}"] = {"share of the errors": interval(here)} | {
-        f"repaired by: {who}, other seed": f"{np.mean(found):.1f}" if found else "–"
+        f"repaired by {who}, other seed": f"{np.mean(found):.1f}" if found else "–"
         for who, second in (("distilled", distilled), ("hard labels", hard))
         for found in [[mended(hard[a], second[b], images) for a in seeds for b in seeds if a != b]]
     }
@@ -658,7 +658,7 @@ lab.show(fig, "07_images", alt, [HARD, DISTILLED], unit="seeds; first shown", ba
 # %% tags=["hide-input"]
 share = exchange.groupby("from hard labels to")["repaired"].mean().reindex(groups) * 100 / wrong
 total = lab.differences("test_errors", {"Errors, distilled minus hard labels": (DISTILLED, HARD)})
-where, words = mends.to_dict("index"), "a distilled student of another seed repairs {repaired by: distilled, other seed} %, a second hard-label student {repaired by: hard labels, other seed} %"  # fmt: skip
+where, words = mends.to_dict("index"), "a distilled student of another seed repairs {repaired by distilled, other seed} %, a second hard-label student {repaired by hard labels, other seed} %"  # fmt: skip
 right, wrong_too = (words.format_map(where[f"the teacher is {how}"]) for how in ("right", "wrong"))
 Markdown(f"""{total.data}
 
