@@ -403,7 +403,9 @@ if complete:
     ax.set(xlabel="temperature T", ylabel="weight α", title=title)
     ax.invert_yaxis()
     words = "; ".join(f"α {a:g}, T {t:g}: {x:.1f}" for (a, t), x in mean.stack().items())
-    lab.show(fig, "08_grid", f"Validation accuracy, {title}. {words}.", cells, bars=False)
+    where = f"{lab.arm(cells[0]).recipe.dataset}, profile {PROFILE}"
+    figures.count(fig, [wide["val_accuracy"].shape[1]], where, bars=False)
+    figures.show(fig, name="08_grid", alt=f"Validation accuracy, {title}. {words}.")
 
 # %% [markdown]
 # With few seeds, each cell's own scatter is badly known. So we *assume* that all cells scatter alike, and let them
