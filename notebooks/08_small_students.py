@@ -411,8 +411,8 @@ if complete:
 # With few seeds, each cell's own scatter is badly known. So we *assume* that all cells scatter alike, and let them
 # share one $\sigma$, estimated from all of them together; what a seed does to all cells alike is taken off first.
 # (Where there is one seed, nothing can be taken off. Then $\sigma$ is borrowed from the two rows of section 3, which
-# have the same network, budget and schedule and several seeds. It holds the luck of seeds, too, so it is too large on average;
-# a few runs know it badly, and we assume that the grid scatters as these rows do.)
+# have the same network, budget and schedule and several seeds. It holds the luck of seeds, too, so it
+# is too large on average; a few runs know it badly, and we assume that the grid scatters as these rows do.)
 # The title says how far apart two cells must be that you named before you looked. For the best and the worst of
 # all cells the limit is larger. It comes next, as in [chapter 06](06_temperature.ipynb): how far apart would they
 # look, if all were equally good?

@@ -472,8 +472,8 @@ figures.count(fig, [sum(min(150, int((labels_new == k).sum())) for k in kinds)],
 figures.show(fig, name="10_smoothed_teachers", alt=f"Logits of three classes in the plane of their means, one panel for each teacher. {RATIO}: {'; '.join(panels).replace(chr(10), ': ')}.")  # fmt: skip
 
 # %% [markdown]
-# One teacher each: the numbers describe these networks, and the first and the last panel show one example of what a seed can do.
-# Did smoothing change their students?
+# One teacher each: the numbers describe these networks, and the first and the last panel show one example
+# of what a seed can do. Did smoothing change their students?
 
 
 # %%

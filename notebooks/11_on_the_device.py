@@ -292,12 +292,13 @@ by_run.drop(columns=["bytes", "bytes int8"]).set_index(["arm", "seed"]).round(2)
 
 # %% [markdown]
 # Accuracies in percent, on the test images; *one step a layer* and *whole range* are int8, too. (A record counts
-# from logits that are stored in 16 bits, so a single image may be counted otherwise there.) Compare *answers changed* with the loss: images that change from
+# from logits that are stored in 16 bits, so a single image may be counted otherwise there.) Compare *answers changed*
+# with the loss: images that change from
 # right to wrong and from wrong to right cancel in the accuracy. Is a loss left? And does anything of what
 # the teacher gave survive? That is a question about differences of differences: what int8 changed for the
 # distilled student, less what it changed for the student of hard labels with the same seed.
-# *Whole range minus half* holds two things: finer steps, which can only help a little, and sums cut off. Clearly below
-# zero means that this processor cuts off; about zero does not prove that it never does.
+# *Whole range minus half* holds two things: finer steps, which should help a little, and sums cut off. Far below zero,
+# it speaks for sums that this processor cuts off; about zero does not prove that it never does.
 
 # %%
 from experiments import pieces
